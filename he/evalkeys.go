@@ -1,0 +1,61 @@
+package he
+
+import (
+	"github.com/tuneinsight/lattigo/v5/core/rlwe"
+	"github.com/tuneinsight/lattigo/v5/ring"
+	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
+)
+
+// EvaluationKeys are the public keys circuits run on. They are immutable and
+// safe for concurrent use.
+type EvaluationKeys struct {
+	Profile *Profile
+	Relin   *rlwe.RelinearizationKey
+	Galois  map[uint64]*rlwe.GaloisKey // by Galois element
+}
+
+// Set is what lattigo's evaluators take.
+func (k *EvaluationKeys) Set() rlwe.EvaluationKeySet {
+	set := rlwe.NewMemEvaluationKeySet(k.Relin)
+	for element, key := range k.Galois {
+		set.GaloisKeys[element] = key
+	}
+	return set
+}
+
+// RelinKey assembles a relinearisation key from its digits (b, a), in the NTT
+// domain, not in Montgomery form. It takes the polynomials over.
+func RelinKey(p *Profile, digits [][2]ringqp.Poly) *rlwe.RelinearizationKey {
+	return &rlwe.RelinearizationKey{EvaluationKey: rlwe.EvaluationKey{GadgetCiphertext: gadget(p, digits)}}
+}
+
+// GaloisKey assembles the key of a Galois element from its digits (b, a), in
+// the NTT domain, not in Montgomery form. It takes the polynomials over.
+func GaloisKey(p *Profile, element uint64, digits [][2]ringqp.Poly) *rlwe.GaloisKey {
+	return &rlwe.GaloisKey{
+		GaloisElement: element, NthRoot: p.RingQ(0).NthRoot(),
+		EvaluationKey: rlwe.EvaluationKey{GadgetCiphertext: gadget(p, digits)},
+	}
+}
+
+func gadget(p *Profile, digits [][2]ringqp.Poly) rlwe.GadgetCiphertext {
+	r := p.RingQP()
+	g := rlwe.GadgetCiphertext{Value: make([][]rlwe.VectorQP, len(digits))}
+	for i, d := range digits {
+		r.MForm(d[0], d[0])
+		r.MForm(d[1], d[1])
+		g.Value[i] = []rlwe.VectorQP{{d[0], d[1]}}
+	}
+	return g
+}
+
+// Rotation is the Galois element of the rotation by k slots to the left.
+func (p *Profile) Rotation(k int) uint64 { return p.params.GaloisElement(k) }
+
+// TraceStride is the distance between the coefficients that a vector of
+// period width keeps: a periodic vector is zero elsewhere, and the sum over
+// slots equal mod width is those coefficients times Slots/width (PROTOCOL §3).
+func (p *Profile) TraceStride(width int) int { return p.N() / width }
+
+// NewPolyQ is a zero polynomial over Q at level.
+func (p *Profile) NewPolyQ(level int) ring.Poly { return ring.NewPoly(p.N(), level) }

@@ -1,0 +1,204 @@
+package he
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"runtime"
+	"sync"
+
+	"github.com/tuneinsight/lattigo/v5/he/hefloat"
+	"github.com/tuneinsight/lattigo/v5/ring"
+)
+
+// Rows are n rows of d values, row by row. Column 0 is the constant 1 times
+// the row's sign, for classification: z = y·x with y in {-1, +1}.
+type Rows struct {
+	Columns int
+	Values  []float64
+}
+
+// Len is the number of rows.
+func (x Rows) Len() int { return len(x.Values) / x.Columns }
+
+// Row is row i, shared.
+func (x Rows) Row(i int) []float64 { return x.Values[i*x.Columns : (i+1)*x.Columns] }
+
+// Slice is rows i to j, shared.
+func (x Rows) Slice(i, j int) Rows {
+	return Rows{Columns: x.Columns, Values: x.Values[i*x.Columns : j*x.Columns]}
+}
+
+// A RangeError names the first value that may not be encrypted (law L12):
+// beyond the bound it would decode outside its mask.
+type RangeError struct {
+	Row, Column int
+	Value       float64
+}
+
+// Error says what is allowed.
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("row %d, column %d: %v is not a finite value in [-1, 1]; scale the column first", e.Row, e.Column, e.Value)
+}
+
+// Check refuses what is not finite and in [-1, 1], with a [*RangeError].
+func (x Rows) Check() error {
+	for i, v := range x.Values {
+		if !(math.Abs(v) <= 1) { // NaN fails too
+			return &RangeError{Row: i / x.Columns, Column: i % x.Columns, Value: v}
+		}
+	}
+	return nil
+}
+
+// A Packing lays S rows of up to Width columns out in Width vectors of S
+// slots: generalised diagonals (PROTOCOL §3), vector r holding
+// z[i][(i+r) mod Width] in slot i.
+//
+// For baby and giant steps vector g·Baby+b is stored rotated right by g·Baby.
+// Baby = Width is the plain diagonal form.
+type Packing struct {
+	Width int // D, a power of two
+	Baby  int // B, a power of two that divides Width
+}
+
+// WidthFor is the smallest packed width for d columns.
+func WidthFor(d int) int { return 1 << bits.Len(uint(d-1)) }
+
+// Vector fills out, one value a slot, with vector r of the block. Missing rows
+// and columns are zero.
+func (k Packing) Vector(r int, x Rows, out []float64) {
+	n, mask, slots := x.Len(), k.Width-1, len(out)
+	shift := r / k.Baby * k.Baby
+	for i := range out {
+		row := i - shift
+		if row < 0 {
+			row += slots
+		}
+		out[i] = 0
+		if col := (row + r) & mask; row < n && col < x.Columns {
+			out[i] = x.Values[row*x.Columns+col]
+		}
+	}
+}
+
+// Encode embeds one value a slot at scale 2^logScale, in the NTT domain. All
+// values must be finite.
+func (e *Encoder) Encode(v []float64, level, logScale int) (ring.Poly, error) {
+	for i, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return ring.Poly{}, &RangeError{Column: i, Value: x}
+		}
+	}
+	pt := hefloat.NewPlaintext(e.profile.params, level)
+	pt.Scale = PowerScale(logScale)
+	if err := e.encoder.Encode(v, pt); err != nil {
+		return ring.Poly{}, fmt.Errorf("encode %d values: %w", len(v), err)
+	}
+	return pt.Value, nil
+}
+
+// Decode reads the slots of a plaintext polynomial in the NTT domain.
+func (e *Encoder) Decode(m ring.Poly, logScale int) ([]float64, error) {
+	pt := hefloat.NewPlaintext(e.profile.params, m.Level())
+	pt.Value.Copy(m)
+	pt.Scale = PowerScale(logScale)
+	out := make([]float64, e.profile.Slots())
+	if err := e.encoder.Decode(pt, out); err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	return out, nil
+}
+
+// An Encoder embeds slots into polynomials. It is used by one goroutine.
+type Encoder struct {
+	profile *Profile
+	encoder *hefloat.Encoder
+}
+
+// NewEncoder returns an encoder of a conjugate-invariant profile.
+func NewEncoder(p *Profile) *Encoder {
+	return &Encoder{profile: p, encoder: hefloat.NewEncoder(p.params)}
+}
+
+// Fork returns an encoder for another goroutine.
+func (e *Encoder) Fork() *Encoder {
+	return &Encoder{profile: e.profile, encoder: e.encoder.ShallowCopy()}
+}
+
+// EncodeBlock packs up to Slots rows and encodes them: Width plaintexts at
+// the profile's scale and top level.
+//
+// It returns a [*RangeError] for the first value that is not finite and in
+// [-1, 1].
+func EncodeBlock(e *Encoder, k Packing, x Rows) ([]ring.Poly, error) {
+	if err := checkBlock(e.profile, k, x); err != nil {
+		return nil, err
+	}
+	out := make([]ring.Poly, k.Width)
+	err := e.each(k, x, func(r int, m ring.Poly) { out[r] = m })
+	return out, err
+}
+
+// EncryptBlock packs up to Slots rows and encrypts them: Width ciphertexts at
+// the profile's scale and top level, vector by vector, each from a stream of
+// its own so that the result does not depend on scheduling.
+//
+// It returns a [*RangeError] for the first value that is not finite and in
+// [-1, 1].
+//
+// Scheme: Cheon, Kim, Kim, Song, ASIACRYPT 2017 (IACR ePrint 2016/421), in the
+// conjugate-invariant ring of Kim and Song, IACR ePrint 2018/952.
+func EncryptBlock(e *Encoder, pk *PublicKey, k Packing, x Rows, seed Seed) ([]*Ciphertext, error) {
+	if err := checkBlock(e.profile, k, x); err != nil {
+		return nil, err
+	}
+	out := make([]*Ciphertext, k.Width)
+	err := e.each(k, x, func(r int, m ring.Poly) {
+		s := seed.Stream("encrypt/vector", binary.BigEndian.AppendUint32(nil, uint32(r)))
+		out[r] = pk.Encrypt(m, e.profile.LogScale(), s)
+	})
+	return out, err
+}
+
+func checkBlock(p *Profile, k Packing, x Rows) error {
+	switch {
+	case !validWidth(k.Width) || k.Baby < 1 || k.Width%k.Baby != 0:
+		return fmt.Errorf("packing of width %d in steps of %d; widths are powers of two up to %d and steps divide them", k.Width, k.Baby, MaxWidth)
+	case x.Columns < 1 || x.Columns > k.Width:
+		return fmt.Errorf("%d columns do not fit a packing of width %d", x.Columns, k.Width)
+	case len(x.Values)%x.Columns != 0 || x.Len() > p.Slots():
+		return fmt.Errorf("%d values are not up to %d rows of %d columns", len(x.Values), p.Slots(), x.Columns)
+	}
+	return x.Check()
+}
+
+// each encodes every vector of the block and hands it to use, on all cores.
+func (e *Encoder) each(k Packing, x Rows, use func(r int, m ring.Poly)) error {
+	workers := min(runtime.GOMAXPROCS(0), k.Width)
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		enc := e.Fork()
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			v := make([]float64, e.profile.Slots())
+			for r := w; r < k.Width && errs[w] == nil; r += workers {
+				k.Vector(r, x, v)
+				var m ring.Poly
+				if m, errs[w] = enc.Encode(v, e.profile.MaxLevel(), e.profile.LogScale()); errs[w] == nil {
+					use(r, m)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
