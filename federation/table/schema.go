@@ -1,0 +1,112 @@
+package table
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Limits of a table.
+const (
+	// MaxColumns is the largest number of feature columns: a packed row has the
+	// constant 1 before them and at most 256 values.
+	MaxColumns = 255
+	// MaxAbs bounds |x| of a cell and of a declared range. Beyond it neighbouring
+	// numbers are more than 0.1 apart, which no measured quantity intends.
+	MaxAbs = 1e15
+	// maxName is the longest column name, in bytes.
+	maxName = 1 << 10
+)
+
+// A Column is a feature and the range its values are scaled from.
+type Column struct {
+	Name     string
+	Min, Max float64
+}
+
+// Scale maps x in [Min, Max] to [-1, 1]: 2(x−Min)/(Max−Min) − 1. A constant
+// column maps to 0.
+func (c Column) Scale(x float64) float64 {
+	if c.Min == c.Max {
+		return 0
+	}
+	// Rounding alone can leave the interval; the result is clamped for that.
+	return min(1, max(-1, 2*(x-c.Min)/(c.Max-c.Min)-1))
+}
+
+// Unscale is the inverse of [Column.Scale], to rounding.
+func (c Column) Unscale(v float64) float64 {
+	return c.Min + (v+1)/2*(c.Max-c.Min)
+}
+
+// A Schema is what rows mean: the features in order, and the label's two
+// values, of which the larger is the positive class.
+type Schema struct {
+	Label              string
+	Negative, Positive float64
+	Columns            []Column
+}
+
+// Check refuses a schema that no table can follow.
+func (s Schema) Check() error {
+	if !(s.Negative < s.Positive) || !bounded(s.Negative) || !bounded(s.Positive) {
+		return fmt.Errorf("schema: label values %v and %v; give two numbers up to %g, the smaller first", s.Negative, s.Positive, MaxAbs)
+	}
+	if len(s.Columns) == 0 || len(s.Columns) > MaxColumns {
+		return fmt.Errorf("schema: %d columns; give 1 to %d", len(s.Columns), MaxColumns)
+	}
+	seen := map[string]bool{s.Label: true}
+	for _, c := range s.Columns {
+		switch {
+		case seen[c.Name]:
+			return fmt.Errorf("schema: column %s occurs twice; rename one", quote(c.Name))
+		case !(c.Min <= c.Max) || !bounded(c.Min) || !bounded(c.Max):
+			return fmt.Errorf("schema: column %s: range %v to %v; give two numbers up to %g, the smaller first", quote(c.Name), c.Min, c.Max, MaxAbs)
+		}
+		seen[c.Name] = true
+	}
+	for name := range seen {
+		if name == "" || len(name) > maxName {
+			return errors.New("schema: a column has no name, or one of more than 1024 bytes; name it")
+		}
+	}
+	return nil
+}
+
+// bounded is false for NaN.
+func bounded(x float64) bool { return math.Abs(x) <= MaxAbs }
+
+// schemaVersion opens the canonical bytes.
+const schemaVersion = "commonseal/table/schema/1"
+
+// Digest names the schema: SHA-256 of its canonical bytes. Two companies with
+// equal digests scale and order their columns alike.
+//
+// Canonical bytes, integers big-endian: the version string; label; its two
+// values; the number of columns; then each column's name, Min, Max. Strings
+// follow their length in 4 bytes, numbers are IEEE 754 bits with -0 as 0.
+func (s Schema) Digest() [sha256.Size]byte {
+	b := []byte(schemaVersion)
+	b = appendString(b, s.Label)
+	b = appendFloat(appendFloat(b, s.Negative), s.Positive)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Columns)))
+	for _, c := range s.Columns {
+		b = appendString(b, c.Name)
+		b = appendFloat(appendFloat(b, c.Min), c.Max)
+	}
+	return sha256.Sum256(b)
+}
+
+func appendString(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+func appendFloat(b []byte, x float64) []byte {
+	if x == 0 {
+		x = 0 // -0 is the same number
+	}
+	return binary.BigEndian.AppendUint64(b, math.Float64bits(x))
+}
