@@ -1,0 +1,31 @@
+# Commonseal. Needs Go and make; `check` also needs a C compiler (race detector).
+DATA     = docs/data/infant_mortality_2014.csv
+FUZZTIME ?= 30s
+STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+
+.PHONY: build demo test check bench fuzz
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/commonseal ./cmd/commonseal
+
+demo: build # three companies, one of them local, on real rows
+	bin/commonseal simulate --data $(DATA) --label IMORT --companies 3 --local 1 --steps 10
+
+test: # everything, and the fuzz corpora as plain tests
+	CGO_ENABLED=0 go test -timeout 20m ./...
+
+check: # form, vet, staticcheck, races
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "check: not formatted; run gofmt -w on these"; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+	@command -v "$$(go env CC)" >/dev/null || { echo "check: the race detector needs a C compiler; install gcc or set CC"; exit 1; }
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./...
+
+bench:
+	CGO_ENABLED=0 go test -run '^$$' -bench . -timeout 60m ./...
+
+fuzz: # every fuzz target for FUZZTIME
+	@set -e; grep -rHo '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | while IFS=: read -r file fn; do \
+	  echo "== $$file $${fn#func }"; \
+	  go test -run '^$$' -fuzz "^$${fn#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+	done
