@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"github.com/commonseal/commonseal/federation/table"
+)
+
+// TestMain lets scripts run the command as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"commonseal": func() {
+			root := newRoot(newSimulate(tellFlags), newParams(), newVersion())
+			os.Exit(execute(root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// tellFlags reports what it was called with, so that scripts see what reaches
+// a federation.
+func tellFlags(_ context.Context, data *table.Table, s simulation, stage stageFunc) (report, error) {
+	stage("read", 1, 1)
+	return func(w io.Writer, asJSON bool) error {
+		if asJSON {
+			return json.NewEncoder(w).Encode(map[string]int{"rows": data.Len(), "columns": data.Columns()})
+		}
+		_, err := fmt.Fprintf(w, "%d rows of %d columns, %d companies, %d local, %d steps, lr %v, test %v, seed %d\n",
+			data.Len(), data.Columns(), s.companies, s.local, s.steps, s.learningRate, s.test, s.seed)
+		return err
+	}, nil
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true})
+}
+
+func TestSimulationCheck(t *testing.T) {
+	valid := simulation{data: "f.csv", label: "y", companies: 3, local: 3, steps: 1000, test: 0.5}
+	if err := valid.check(false); err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	for _, test := range []struct {
+		want   string
+		change func(*simulation)
+	}{
+		{"--data is missing", func(s *simulation) { s.data = "" }},
+		{"--label is missing", func(s *simulation) { s.label = "" }},
+		{"--companies is 1; give 2 to 32", func(s *simulation) { s.companies = 1 }},
+		{"--companies is 33; give 2 to 32", func(s *simulation) { s.companies = 33 }},
+		{"--local is -1; give 0 to 3", func(s *simulation) { s.local = -1 }},
+		{"--local is 4; give 0 to 3", func(s *simulation) { s.local = 4 }},
+		{"--steps is 0; give 1 to 1000", func(s *simulation) { s.steps = 0 }},
+		{"--steps is 1001; give 1 to 1000", func(s *simulation) { s.steps = 1001 }},
+		{"--test is 0; give", func(s *simulation) { s.test = 0 }},
+		{"--test is 0.51; give", func(s *simulation) { s.test = 0.51 }},
+	} {
+		s := valid
+		test.change(&s)
+		var usage *usageError
+		if err := s.check(false); !errors.As(err, &usage) || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("check: %v, want %s…", err, test.want)
+		}
+	}
+}
+
+// The first interrupt reaches a command as its context's end, and is told in
+// one line.
+func TestInterrupt(t *testing.T) {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := &cobra.Command{Use: "wait", RunE: func(c *cobra.Command, _ []string) error {
+		if err := self.Signal(os.Interrupt); err != nil {
+			return err
+		}
+		<-c.Context().Done()
+		return fmt.Errorf("step 3: %w", context.Cause(c.Context()))
+	}}
+	var out, errs bytes.Buffer
+	if code := execute(newRoot(waits), []string{"wait"}, nil, &out, &errs); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	if got, want := errs.String(), "commonseal: interrupted; nothing was kept, run it again to start over\n"; got != want {
+		t.Errorf("stderr %q, want %q", got, want)
+	}
+}
+
+// run wires real commands.
+func TestRun(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run([]string{"version"}, nil, &out, &errs); code != exitOK || !strings.HasPrefix(out.String(), "commonseal ") {
+		t.Errorf("run(version): code %d, stdout %q, stderr %q", code, &out, &errs)
+	}
+}
+
+// Whatever an error says, it is told in one line.
+func TestErrorsAreOneLine(t *testing.T) {
+	fails := &cobra.Command{Use: "fail", RunE: func(*cobra.Command, []string) error {
+		return errors.Join(errors.New("one;\n\tsee"), errors.New("two"))
+	}}
+	var errs bytes.Buffer
+	if code := execute(newRoot(fails), []string{"fail"}, nil, io.Discard, &errs); code != exitFailed || errs.String() != "commonseal: one; see two\n" {
+		t.Errorf("code %d, stderr %q", code, &errs)
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"github.com/commonseal/commonseal/federation/table"
+)
+
+// A simulation is what the flags of simulate ask for, checked.
+type simulation struct {
+	data, label  string
+	companies    int
+	local        int // of companies
+	steps        int
+	learningRate float64 // 0: by rule
+	test         float64
+	seed         uint64
+	json         bool
+}
+
+// Bounds of the flags.
+const (
+	minCompanies, maxCompanies = 2, 32
+	maxSteps                   = 1000
+	maxTest                    = 0.5
+)
+
+// A simulateFunc runs a federation on a table that has been read, and returns
+// what it measured.
+type simulateFunc func(ctx context.Context, data *table.Table, s simulation, stage stageFunc) (report, error)
+
+// A report writes what was measured, for people or as one JSON object.
+type report func(w io.Writer, json bool) error
+
+// newSimulate reads and checks everything that can be wrong with the command
+// line and the file before run does any work.
+func newSimulate(run simulateFunc) *cobra.Command {
+	var s simulation
+	c := &cobra.Command{
+		Use:   "simulate --data FILE.csv --label COLUMN",
+		Short: "Run a whole federation on a table, in this process",
+		Long: `Runs a whole federation on a table, in this process: the rows are dealt out to
+companies that differ, keys are made by a ceremony, rows and gradients are
+encrypted, a model is trained, valued and shared, and every test row is asked
+under the querier's own key. Beside each encrypted figure stands the cleartext
+twin's. To compare them this process holds every key, which no deployment may.
+
+The table is numeric CSV with a header and a label column of two values.`,
+		Example: `  commonseal simulate --data rows.csv --label churned --companies 3 --local 1 --steps 10
+  commonseal simulate --data rows.csv --label churned --lr 0.5 --seed 7
+  commonseal simulate --data rows.csv --label churned --json | jq .auc_encrypted`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{fmt.Sprintf("unexpected argument %q; give the table as --data FILE.csv", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := s.check(c.Flags().Changed("lr")); err != nil {
+				return err
+			}
+			data, err := table.Open(s.data, s.label)
+			if err != nil {
+				return err
+			}
+			progress := newProgress(c.ErrOrStderr(), s.json)
+			write, err := run(c.Context(), &data, s, progress.stage)
+			progress.close()
+			if err != nil {
+				return err
+			}
+			return write(c.OutOrStdout(), s.json)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&s.data, "data", "", "table, numeric CSV with a header")
+	f.StringVar(&s.label, "label", "", "column to predict, with two distinct values")
+	f.IntVar(&s.companies, "companies", 3, "companies that hold the key, 2 to 32")
+	f.IntVar(&s.local, "local", 0, "how many of them keep their rows at home and send encrypted gradients")
+	f.IntVar(&s.steps, "steps", 10, "training steps, 1 to 1000")
+	f.Float64Var(&s.learningRate, "lr", 0, "learning rate (default by rule)")
+	f.Float64Var(&s.test, "test", 0.2, "fraction of the rows set aside for testing, up to 0.5")
+	f.Uint64Var(&s.seed, "seed", 1, "seed of the split, the shards and the keys")
+	f.BoolVar(&s.json, "json", false, "print one JSON object")
+	return c
+}
+
+// check refuses what no run can follow. Everything it says is about one flag.
+func (s simulation) check(learningRateGiven bool) error {
+	for _, flag := range []struct {
+		wrong bool
+		says  string
+	}{
+		{s.data == "", "--data is missing; give the table as --data FILE.csv"},
+		{s.label == "", "--label is missing; name the column to predict as --label COLUMN"},
+		{s.companies < minCompanies || s.companies > maxCompanies, fmt.Sprintf("--companies is %d; give %d to %d", s.companies, minCompanies, maxCompanies)},
+		{s.local < 0 || s.local > s.companies, fmt.Sprintf("--local is %d; give 0 to %d, the number of companies", s.local, s.companies)},
+		{s.steps < 1 || s.steps > maxSteps, fmt.Sprintf("--steps is %d; give 1 to %d", s.steps, maxSteps)},
+		{learningRateGiven && !(s.learningRate > 0 && !math.IsInf(s.learningRate, 0)), fmt.Sprintf("--lr is %v; give a number above 0, or leave it out for the rule", s.learningRate)},
+		{!(s.test > 0 && s.test <= maxTest), fmt.Sprintf("--test is %v; give a fraction above 0 and up to %v", s.test, maxTest)},
+	} {
+		if flag.wrong {
+			return &usageError{flag.says}
+		}
+	}
+	return nil
+}
