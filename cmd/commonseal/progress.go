@@ -43,9 +43,14 @@ func newProgress(w io.Writer, json bool) *progress {
 	return p
 }
 
+// isTerminal is whether bars can be drawn: a terminal with a width.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && cwriter.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	if !ok || os.Getenv("TERM") == "dumb" || !cwriter.IsTerminal(int(f.Fd())) {
+		return false
+	}
+	width, _, err := cwriter.GetSize(int(f.Fd()))
+	return err == nil && width > 0
 }
 
 // stage is a stageFunc. A new name ends the stage before it.
