@@ -1,0 +1,368 @@
+package circuit
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/commonseal/commonseal/he"
+	"github.com/tuneinsight/lattigo/v5/ring"
+)
+
+// The error polynomial of the gradient: σ(−m) ≈ 1/2 + Slope·m + Cubic·m³, the
+// least-squares cubic on [−Interval, Interval]. TestPolynomial recomputes it.
+const (
+	Interval = 8.0
+	Slope    = -0.15009364
+	Cubic    = 0.00159204
+)
+
+// logLift is how far, in bits, the polynomial's constants and so the
+// gradient's scale are lifted: it bounds the constants' rounding by 2^-33, and
+// leaves the mask rule its room.
+const logLift = 32
+
+// Depth is the levels a gradient step consumes.
+const Depth = 4
+
+// GradientLogScale is the scale of a gradient, in bits: exactly 2^72.
+func GradientLogScale(p *he.Profile) int { return p.LogScale() + logLift }
+
+// A Block is the vectors of up to Slots rows of one company.
+type Block []*he.Ciphertext
+
+// PlainBlock is the same, encoded and not encrypted: the company's own.
+type PlainBlock []ring.Poly
+
+// Gradient evaluates one step over blocks grouped as the caller wants sums kept
+// apart, and returns a ciphertext for each group, at the refresh floor and
+// scale exactly 2^72:
+//
+//	x = Σ_blocks Σ_r rot(p(m)·Z_r, −r),   m = Σ_r Z_r·rot(w, r)
+//
+// Only sums of x over slots equal mod Width mean something: they are
+// Σ_rows p(m_i)·z_i. w is periodic in slots, at the top level.
+//
+// Depth 4. Keys: the plan's rotations, relinearisation. Error: [GradientError].
+func (ev *Evaluator) Gradient(w *he.Ciphertext, groups [][]Block) ([]*he.Ciphertext, error) {
+	var blocks []operand
+	var group []int
+	for g, list := range groups {
+		for _, b := range list {
+			if err := ev.checkBlock(b); err != nil {
+				return nil, err
+			}
+			blocks = append(blocks, operand{cipher: pairsOf(b)})
+			group = append(group, g)
+		}
+	}
+	return ev.gradient(w, blocks, group, len(groups))
+}
+
+// LocalGradient is Gradient over a company's own encoded blocks. Its last
+// operation adds a fresh encryption of zero under the collective key (law L13):
+// without it the quotient of the polynomials that leave and that came in is the
+// company's rows.
+func (ev *Evaluator) LocalGradient(w *he.Ciphertext, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
+	return ev.localGradient(w, blocks, pk.EncryptZero(ev.profile.Floor(), GradientLogScale(ev.profile), s))
+}
+
+func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, zero *he.Ciphertext) (*he.Ciphertext, error) {
+	ops := make([]operand, len(blocks))
+	for i, b := range blocks {
+		if len(b) != ev.plan.Packing.Width || b[0].Level() != ev.profile.MaxLevel() {
+			return nil, fmt.Errorf("block %d is not %d plaintexts at level %d", i, ev.plan.Packing.Width, ev.profile.MaxLevel())
+		}
+		ops[i] = operand{plain: b}
+	}
+	x, err := ev.gradient(w, ops, make([]int, len(ops)), 1)
+	if err != nil {
+		return nil, err
+	}
+	if zero == nil { // attack tests alone
+		return x[0], nil
+	}
+	return he.Add(x[0], zero), nil
+}
+
+func (ev *Evaluator) checkBlock(b Block) error {
+	if len(b) != ev.plan.Packing.Width {
+		return fmt.Errorf("a block of %d vectors; the plan packs %d", len(b), ev.plan.Packing.Width)
+	}
+	for _, c := range b {
+		if c.Profile.Digest() != ev.profile.Digest() || c.Level() != ev.profile.MaxLevel() || c.LogScale != ev.profile.LogScale() {
+			return fmt.Errorf("a block's vector is at level %d and scale 2^%d of %s; it takes the top level and scale of %s", c.Level(), c.LogScale, c.Profile.Name(), ev.profile.Name())
+		}
+	}
+	return nil
+}
+
+// An operand is a block, encrypted or encoded.
+type operand struct {
+	cipher []pair
+	plain  []ring.Poly
+}
+
+func pairsOf(b Block) []pair {
+	out := make([]pair, len(b))
+	for i, c := range b {
+		out[i] = pair{c.C0, c.C1}
+	}
+	return out
+}
+
+func (ev *Evaluator) gradient(w *he.Ciphertext, blocks []operand, group []int, groups int) ([]*he.Ciphertext, error) {
+	if w.Profile.Digest() != ev.profile.Digest() || w.Level() != ev.profile.MaxLevel() || w.LogScale != ev.profile.LogScale() {
+		return nil, fmt.Errorf("weights at level %d and scale 2^%d; a step takes level %d and scale 2^%d", w.Level(), w.LogScale, ev.profile.MaxLevel(), ev.profile.LogScale())
+	}
+	rotated := ev.rotatedWeights(pair{w.C0, w.C1})
+	errors := make([][]pair, len(blocks))
+	inner := ev.innerProducts(blocks, rotated)
+	ev.each(len(blocks), func(wk *worker, b int) {
+		errors[b] = ev.rotatedErrors(wk, wk.polynomial(inner[b]))
+	})
+	out := make([]*he.Ciphertext, groups)
+	for g := range out {
+		var mine []int
+		for b, at := range group {
+			if at == g {
+				mine = append(mine, b)
+			}
+		}
+		x := ev.fold(blocks, errors, mine)
+		out[g] = &he.Ciphertext{Profile: ev.profile, LogScale: GradientLogScale(ev.profile), C0: x[0], C1: x[1]}
+	}
+	return out, nil
+}
+
+// rotatedWeights is rot(w, b) for b below Baby. Rotations without a key of
+// their own are a giant of w and then a baby.
+func (ev *Evaluator) rotatedWeights(w pair) []pair {
+	baby, step := ev.plan.Packing.Baby, min(ev.plan.Step, ev.plan.Packing.Baby)
+	out := make([]pair, baby)
+	out[0] = w
+	var giants []int
+	for k := step; k < baby; k += step {
+		giants = append(giants, k)
+	}
+	ev.each(len(giants), func(wk *worker, i int) { out[giants[i]] = wk.rotate(w, giants[i]) })
+	// One decomposition for every half of the babies: two cores share a giant.
+	halves := 2
+	ev.each(halves*(len(giants)+1), func(wk *worker, i int) {
+		g, half := i/halves*step, i%halves
+		var ks []int
+		for k := 1 + half; k < step; k += halves {
+			ks = append(ks, k)
+		}
+		if len(ks) == 0 {
+			return
+		}
+		for j, c := range wk.rotations(out[g], ks) {
+			out[g+ks[j]] = c
+		}
+	})
+	return out
+}
+
+// innerProducts is m = Σ_g rot(Σ_b Z_{g·Baby+b}·rot(w, b), g·Baby) of every
+// block, after one rescale.
+func (ev *Evaluator) innerProducts(blocks []operand, rotated []pair) []pair {
+	giants, baby, level := ev.plan.giants(), ev.plan.Packing.Baby, ev.profile.MaxLevel()
+	parts := make([]pair, len(blocks)*giants)
+	ev.each(len(parts), func(wk *worker, i int) {
+		block, g := blocks[i/giants], i%giants
+		c := wk.products(level, block, g*baby, baby, rotated)
+		wk.rescale(c)
+		parts[i] = wk.reduceDegree(c)
+		if g > 0 {
+			parts[i] = wk.rotate(parts[i], g*baby)
+		}
+	})
+	out := make([]pair, len(blocks))
+	r := ev.profile.RingQ(level - 1)
+	for b := range out {
+		out[b] = parts[b*giants]
+		for _, c := range parts[b*giants+1 : (b+1)*giants] {
+			r.Add(out[b][0], c[0], out[b][0])
+			r.Add(out[b][1], c[1], out[b][1])
+		}
+	}
+	return out
+}
+
+// products sums block vectors from.. times the ciphertexts ws: of degree two,
+// or one if the block is plain.
+func (wk *worker) products(level int, block operand, from, n int, ws []pair) []ring.Poly {
+	c := []ring.Poly{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
+	for row, sub := range wk.profile.RingQ(level).SubRings[:level+1] {
+		out := [3][]uint64{c[0].Coeffs[row], c[1].Coeffs[row], c[2].Coeffs[row]}
+		if block.plain != nil {
+			sumPlain(sub.Modulus, row, block.plain[from:from+n], ws[:n], out)
+		} else {
+			sumProducts(sub.Modulus, row, block.cipher[from:from+n], ws[:n], out)
+		}
+	}
+	if block.plain != nil {
+		return c[:2]
+	}
+	return c
+}
+
+// reduceDegree relinearises if there is something to relinearise.
+func (wk *worker) reduceDegree(c []ring.Poly) pair {
+	if len(c) == 2 {
+		return pair{c[0], c[1]}
+	}
+	return wk.relinearise([3]ring.Poly(c))
+}
+
+// polynomial is e = p(m), m·(Cubic·m² + Slope) + 1/2, at level 4 and scale
+// q_4·2^32: the scale at which the product with a vector at 2^40, rescaled by
+// q_4, is at exactly 2^72. Every scale on the way is a ratio of primes and powers
+// of two; constants are rounded to integers at it, to 2^-33.
+func (wk *worker) polynomial(m pair) pair {
+	q := wk.profile.Params().Q()
+	top := wk.profile.MaxLevel() // m is one below: scale 2^80/q_top
+	delta := new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), uint(wk.profile.LogScale())))
+	prime := func(level int) *big.Rat { return new(big.Rat).SetInt(new(big.Int).SetUint64(q[level])) }
+	mul := func(a *big.Rat, bs ...*big.Rat) *big.Rat {
+		out := new(big.Rat).Set(a)
+		for _, b := range bs {
+			out.Mul(out, b)
+		}
+		return out
+	}
+	div := func(a, b *big.Rat) *big.Rat { return new(big.Rat).Quo(a, b) }
+	scaleM := div(mul(delta, delta), prime(top))
+	scaleSquare := div(mul(scaleM, scaleM), prime(top-1))
+	lift := new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), logLift))
+	scaleE := mul(prime(top-3), lift)
+	scaleT := div(mul(scaleE, prime(top-2)), scaleM) // of Cubic·m² + Slope
+	kappa := div(scaleT, scaleSquare)
+
+	square := wk.product(m, m)
+	wk.rescale(square)
+	t := wk.relinearise([3]ring.Poly(square)) // level 5
+	r5 := wk.profile.RingQ(top - 2)
+	cubic := rounded(Cubic, kappa)
+	r5.MulScalarBigint(t[0], cubic, t[0])
+	r5.MulScalarBigint(t[1], cubic, t[1])
+	r5.AddScalarBigint(t[0], rounded(Slope, scaleT), t[0])
+
+	low := pair{ring.Poly{Coeffs: m[0].Coeffs[:top-1]}, ring.Poly{Coeffs: m[1].Coeffs[:top-1]}}
+	e3 := wk.product(low, t)
+	wk.rescale(e3)
+	e := wk.relinearise([3]ring.Poly(e3)) // level 4
+	wk.profile.RingQ(top-3).AddScalarBigint(e[0], rounded(0.5, scaleE), e[0])
+	return e
+}
+
+// rounded is the integer nearest to c·scale.
+func rounded(c float64, scale *big.Rat) *big.Int {
+	x := new(big.Rat).SetFloat64(c)
+	x.Mul(x, scale)
+	x.Add(x, big.NewRat(1, 2))
+	n := new(big.Int)
+	n.DivMod(x.Num(), x.Denom(), new(big.Int)) // Euclidean: the floor, for a positive denominator
+	return n
+}
+
+// product is the degree-two product of two ciphertexts of one level.
+func (wk *worker) product(a, b pair) []ring.Poly {
+	return wk.products(a[0].Level(), operand{cipher: []pair{a}}, 0, 1, []pair{b})
+}
+
+// rotatedErrors is rot(e, −g·Baby) for every giant step g.
+func (ev *Evaluator) rotatedErrors(wk *worker, e pair) []pair {
+	var ks []int
+	for g := 1; g < ev.plan.giants(); g++ {
+		ks = append(ks, -g*ev.plan.Packing.Baby)
+	}
+	if len(ks) == 0 {
+		return []pair{e}
+	}
+	return append([]pair{e}, wk.rotations(e, ks)...)
+}
+
+// fold is Σ_b rot(H_b, Width−b), H_b = Σ_g rot(e, −g·Baby)·Z_{g·Baby+b} summed
+// over the blocks: sums over slots equal mod Width are those of rot(H_b, −b). A
+// rotation is a baby and then a giant that all its siblings share.
+func (ev *Evaluator) fold(blocks []operand, errors [][]pair, mine []int) pair {
+	width, baby, step, giants := ev.plan.Packing.Width, ev.plan.Packing.Baby, ev.plan.Step, ev.plan.giants()
+	level := ev.profile.MaxLevel() - 3
+	turned := make([]pair, baby)
+	ev.each(baby, func(wk *worker, b int) {
+		h := wk.columnSum(level, blocks, errors, mine, b, baby, giants)
+		wk.rescale(h)
+		turned[b] = wk.reduceDegree(h)
+		if k := (width - b) % width % step; k != 0 {
+			turned[b] = wk.rotate(turned[b], k)
+		}
+	})
+	r := ev.profile.RingQ(level - 1)
+	add := func(a, b pair) pair {
+		if a[0].Coeffs == nil {
+			return b
+		}
+		r.Add(a[0], b[0], a[0])
+		r.Add(a[1], b[1], a[1])
+		return a
+	}
+	byGiant := make([]pair, width/step)
+	for b, c := range turned {
+		g := (width - b) % width / step
+		byGiant[g] = add(byGiant[g], c)
+	}
+	ev.each(len(byGiant)-1, func(wk *worker, i int) {
+		if g := i + 1; byGiant[g][0].Coeffs != nil {
+			byGiant[g] = wk.rotate(byGiant[g], g*step)
+		}
+	})
+	var x pair
+	for _, c := range byGiant {
+		if c[0].Coeffs != nil {
+			x = add(x, c)
+		}
+	}
+	return x
+}
+
+// columnSum is H_b before its rescale.
+func (wk *worker) columnSum(level int, blocks []operand, errors [][]pair, mine []int, b, baby, giants int) []ring.Poly {
+	var all operand
+	var es []pair
+	for _, i := range mine {
+		for g := range giants {
+			if blocks[i].plain != nil {
+				all.plain = append(all.plain, blocks[i].plain[g*baby+b])
+			} else {
+				all.cipher = append(all.cipher, blocks[i].cipher[g*baby+b])
+			}
+			es = append(es, errors[i][g])
+		}
+	}
+	if len(es) == 0 {
+		return []ring.Poly{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
+	}
+	return wk.products(level, all, 0, len(es), es)
+}
+
+// AverageFactor turns kept coefficients of a gradient into those of the mean
+// over n rows of p(m)·z: the sum over slots is Slots/Width times them.
+func (p Plan) AverageFactor(n int) float64 {
+	return float64(p.Profile.Slots()) / float64(p.Packing.Width) / float64(n)
+}
+
+// GradientError bounds the error of one mean gradient coordinate over n rows
+// in blocks, from encryption and rescaling noise: fresh noise of 2^-26 a slot
+// relative to values in [-1, 1], summed over the slots of every block.
+func (p Plan) GradientError(n, blocks int) float64 {
+	slots := float64(p.Profile.Slots())
+	return math.Exp2(-20) * math.Sqrt(slots*float64(blocks)) * math.Sqrt(float64(p.Packing.Width)) / float64(n)
+}
+
+// LocalStream is the stream of one local update's encryption of zero.
+func LocalStream(seed he.Seed, round he.Digest, step int) *he.Stream {
+	return seed.Stream("local-update", round[:], binary.BigEndian.AppendUint32(nil, uint32(step)))
+}
