@@ -52,23 +52,64 @@ func (x Rows) Check() error {
 	return nil
 }
 
-// A Packing lays S rows of up to Width columns out in Width vectors of S
-// slots: generalised diagonals (PROTOCOL §3), vector r holding
-// z[i][(i+r) mod Width] in slot i.
+// A Packing lays rows of up to Width columns out in vectors of S slots:
+// generalised diagonals (PROTOCOL §3), vector r holding z[i][(i+r) mod Width] in
+// slot i.
 //
 // For baby and giant steps vector g·Baby+b is stored rotated right by g·Baby.
 // Baby = Width is the plain diagonal form.
+//
+// Few rows leave most slots empty, so they are stacked: Stack segments of Baby =
+// Width/Stack diagonals share a vector, segment g of vector b holding
+// z[i][(i+g·Baby+b) mod Width] in slot g·Stride+i. The stride is Baby modulo
+// Width, so that a vector of period Width, rotated by b, meets every segment in
+// step; half the slots stay empty, so that rotations by strides add segments up
+// without wrapping around.
 type Packing struct {
 	Width int // D, a power of two
 	Baby  int // B, a power of two that divides Width
+	Stack int // G; 0 and 1 are unstacked, else Baby·Stack = Width
 }
 
 // WidthFor is the smallest packed width for d columns.
 func WidthFor(d int) int { return 1 << bits.Len(uint(d-1)) }
 
+// Stacked is whether the packing has segments.
+func (k Packing) Stacked() bool { return k.Stack > 1 }
+
+// Vectors is how many vectors a block has.
+func (k Packing) Vectors() int {
+	if k.Stacked() {
+		return k.Baby
+	}
+	return k.Width
+}
+
+// Stride is the distance between segments of a stacked packing in vectors of
+// slots, 0 if not even one row fits.
+func (k Packing) Stride(slots int) int {
+	limit := slots / (2 * k.Stack)
+	if limit < k.Baby {
+		return 0
+	}
+	return k.Baby + (limit-k.Baby)/k.Width*k.Width
+}
+
+// Capacity is how many rows a block of vectors of slots holds.
+func (k Packing) Capacity(slots int) int {
+	if k.Stacked() {
+		return k.Stride(slots)
+	}
+	return slots
+}
+
 // Vector fills out, one value a slot, with vector r of the block. Missing rows
 // and columns are zero.
 func (k Packing) Vector(r int, x Rows, out []float64) {
+	if k.Stacked() {
+		k.stackedVector(r, x, out)
+		return
+	}
 	n, mask, slots := x.Len(), k.Width-1, len(out)
 	shift := r / k.Baby * k.Baby
 	for i := range out {
@@ -79,6 +120,19 @@ func (k Packing) Vector(r int, x Rows, out []float64) {
 		out[i] = 0
 		if col := (row + r) & mask; row < n && col < x.Columns {
 			out[i] = x.Values[row*x.Columns+col]
+		}
+	}
+}
+
+func (k Packing) stackedVector(b int, x Rows, out []float64) {
+	clear(out)
+	stride := k.Stride(len(out))
+	for g := range k.Stack {
+		segment := out[g*stride : (g+1)*stride]
+		for i := range x.Len() {
+			if col := (i + g*k.Baby + b) & (k.Width - 1); col < x.Columns {
+				segment[i] = x.Values[i*x.Columns+col]
+			}
 		}
 	}
 }
@@ -127,8 +181,8 @@ func (e *Encoder) Fork() *Encoder {
 	return &Encoder{profile: e.profile, encoder: e.encoder.ShallowCopy()}
 }
 
-// EncodeBlock packs up to Slots rows and encodes them: Width plaintexts at
-// the profile's scale and top level.
+// EncodeBlock packs up to Capacity rows and encodes them: one plaintext a
+// vector, at the profile's scale and top level.
 //
 // It returns a [*RangeError] for the first value that is not finite and in
 // [-1, 1].
@@ -136,14 +190,14 @@ func EncodeBlock(e *Encoder, k Packing, x Rows) ([]ring.Poly, error) {
 	if err := checkBlock(e.profile, k, x); err != nil {
 		return nil, err
 	}
-	out := make([]ring.Poly, k.Width)
+	out := make([]ring.Poly, k.Vectors())
 	err := e.each(k, x, func(r int, m ring.Poly) { out[r] = m })
 	return out, err
 }
 
-// EncryptBlock packs up to Slots rows and encrypts them: Width ciphertexts at
-// the profile's scale and top level, vector by vector, each from a stream of
-// its own so that the result does not depend on scheduling.
+// EncryptBlock packs up to Capacity rows and encrypts them: one ciphertext a
+// vector, at the profile's scale and top level, each from a stream of its own
+// so that the result does not depend on scheduling.
 //
 // It returns a [*RangeError] for the first value that is not finite and in
 // [-1, 1].
@@ -154,7 +208,7 @@ func EncryptBlock(e *Encoder, pk *PublicKey, k Packing, x Rows, seed Seed) ([]*C
 	if err := checkBlock(e.profile, k, x); err != nil {
 		return nil, err
 	}
-	out := make([]*Ciphertext, k.Width)
+	out := make([]*Ciphertext, k.Vectors())
 	err := e.each(k, x, func(r int, m ring.Poly) {
 		s := seed.Stream("encrypt/vector", binary.BigEndian.AppendUint32(nil, uint32(r)))
 		out[r] = pk.Encrypt(m, e.profile.LogScale(), s)
@@ -164,19 +218,24 @@ func EncryptBlock(e *Encoder, pk *PublicKey, k Packing, x Rows, seed Seed) ([]*C
 
 func checkBlock(p *Profile, k Packing, x Rows) error {
 	switch {
-	case !validWidth(k.Width) || k.Baby < 1 || k.Width%k.Baby != 0:
-		return fmt.Errorf("packing of width %d in steps of %d; widths are powers of two up to %d and steps divide them", k.Width, k.Baby, MaxWidth)
+	case !k.valid():
+		return fmt.Errorf("packing of width %d in steps of %d, stacked %d times; widths are powers of two up to %d, steps divide them, and stacked steps fill them", k.Width, k.Baby, k.Stack, MaxWidth)
 	case x.Columns < 1 || x.Columns > k.Width:
 		return fmt.Errorf("%d columns do not fit a packing of width %d", x.Columns, k.Width)
-	case len(x.Values)%x.Columns != 0 || x.Len() > p.Slots():
-		return fmt.Errorf("%d values are not up to %d rows of %d columns", len(x.Values), p.Slots(), x.Columns)
+	case len(x.Values)%x.Columns != 0 || x.Len() > k.Capacity(p.Slots()):
+		return fmt.Errorf("%d values are not up to %d rows of %d columns", len(x.Values), k.Capacity(p.Slots()), x.Columns)
 	}
 	return x.Check()
 }
 
+func (k Packing) valid() bool {
+	return validWidth(k.Width) && k.Baby >= 1 && k.Width%k.Baby == 0 && k.Stack >= 0 && (!k.Stacked() || k.Baby*k.Stack == k.Width)
+}
+
 // each encodes every vector of the block and hands it to use, on all cores.
 func (e *Encoder) each(k Packing, x Rows, use func(r int, m ring.Poly)) error {
-	workers := min(runtime.GOMAXPROCS(0), k.Width)
+	vectors := k.Vectors()
+	workers := min(runtime.GOMAXPROCS(0), vectors)
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -185,7 +244,7 @@ func (e *Encoder) each(k Packing, x Rows, use func(r int, m ring.Poly)) error {
 		go func() {
 			defer wg.Done()
 			v := make([]float64, e.profile.Slots())
-			for r := w; r < k.Width && errs[w] == nil; r += workers {
+			for r := w; r < vectors && errs[w] == nil; r += workers {
 				k.Vector(r, x, v)
 				var m ring.Poly
 				if m, errs[w] = enc.Encode(v, e.profile.MaxLevel(), e.profile.LogScale()); errs[w] == nil {

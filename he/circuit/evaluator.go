@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/commonseal/commonseal/he"
-	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
 
@@ -29,15 +28,20 @@ func NewEvaluator(plan Plan, keys *he.EvaluationKeys) (*Evaluator, error) {
 			return nil, fmt.Errorf("no Galois key for the rotation by %d, which the plan needs; run its ceremony first", k)
 		}
 	}
-	ev := &Evaluator{plan: plan, profile: p}
-	params := p.RLWE()
-	first := rlwe.NewEvaluator(params, keys.Set())
-	for i := range runtime.GOMAXPROCS(0) {
-		eval := first
-		if i > 0 {
-			eval = first.ShallowCopy()
+	if p.Special() != 1 || p.Digits() > maxDigits {
+		return nil, fmt.Errorf("profile %s has %d special primes and %d digits; circuits take one and up to %d", p.Name(), p.Special(), p.Digits(), maxDigits)
+	}
+	perms := map[int][]uint64{}
+	for _, k := range plan.Rotations {
+		perm, err := ring.AutomorphismNTTIndex(p.N(), p.RingQ(0).NthRoot(), p.Rotation(k))
+		if err != nil {
+			return nil, fmt.Errorf("rotation by %d: %w", k, err)
 		}
-		ev.workers = append(ev.workers, &worker{profile: p, keys: keys, eval: eval})
+		perms[k] = perm
+	}
+	ev := &Evaluator{plan: plan, profile: p}
+	for i := range runtime.GOMAXPROCS(0) {
+		ev.workers = append(ev.workers, newWorker(i, keys, perms))
 	}
 	return ev, nil
 }
@@ -62,70 +66,4 @@ func (ev *Evaluator) each(n int, job func(w *worker, i int)) {
 		}()
 	}
 	wg.Wait()
-}
-
-// A worker is one core's evaluator with buffers of its own.
-type worker struct {
-	profile *he.Profile
-	keys    *he.EvaluationKeys
-	eval    *rlwe.Evaluator
-}
-
-// newPair is a zero ciphertext of degree one.
-func (w *worker) newPair(level int) pair {
-	return pair{w.profile.NewPolyQ(level), w.profile.NewPolyQ(level)}
-}
-
-// element views a pair as lattigo's ciphertext.
-func element(c pair) *rlwe.Ciphertext {
-	ct := &rlwe.Ciphertext{Element: rlwe.Element[ring.Poly]{Value: []ring.Poly{c[0], c[1]}, MetaData: &rlwe.MetaData{}}}
-	ct.IsNTT = true
-	return ct
-}
-
-// relinearise brings a degree-two ciphertext to degree one, in place of its
-// first two polynomials.
-func (w *worker) relinearise(c [3]ring.Poly) pair {
-	level := c[0].Level()
-	d := w.newPair(level)
-	w.eval.GadgetProduct(level, c[2], &w.keys.Relin.GadgetCiphertext, element(d))
-	r := w.profile.RingQ(level)
-	r.Add(d[0], c[0], d[0])
-	r.Add(d[1], c[1], d[1])
-	return d
-}
-
-// rescale divides by the last prime and drops it.
-func (w *worker) rescale(polys []ring.Poly) {
-	level := polys[0].Level()
-	r := w.profile.RingQ(level)
-	buff := w.eval.GetBuffQP()[2].Q
-	for i := range polys {
-		r.DivRoundByLastModulusNTT(polys[i], buff, polys[i])
-		polys[i].Coeffs = polys[i].Coeffs[:level]
-	}
-}
-
-// rotations rotates c by every k > or < 0, decomposing it once.
-func (w *worker) rotations(c pair, ks []int) []pair {
-	level := c[0].Level()
-	digits := w.eval.GetBuffDecompQP()
-	w.eval.DecomposeNTT(level, w.profile.Special()-1, w.profile.Special(), c[1], true, digits)
-	out := make([]pair, len(ks))
-	for i, k := range ks {
-		out[i] = w.newPair(level)
-		if err := w.eval.AutomorphismHoisted(level, element(c), digits, w.profile.Rotation(k), element(out[i])); err != nil {
-			panic("circuit: " + err.Error()) // unreachable: NewEvaluator has checked the keys
-		}
-	}
-	return out
-}
-
-// rotate rotates c by k.
-func (w *worker) rotate(c pair, k int) pair {
-	out := w.newPair(c[0].Level())
-	if err := w.eval.Automorphism(element(c), w.profile.Rotation(k), element(out)); err != nil {
-		panic("circuit: " + err.Error()) // unreachable: NewEvaluator has checked the keys
-	}
-	return out
 }

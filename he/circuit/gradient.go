@@ -71,8 +71,8 @@ func (ev *Evaluator) LocalGradient(w *he.Ciphertext, blocks []PlainBlock, pk *he
 func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, zero *he.Ciphertext) (*he.Ciphertext, error) {
 	ops := make([]operand, len(blocks))
 	for i, b := range blocks {
-		if len(b) != ev.plan.Packing.Width || b[0].Level() != ev.profile.MaxLevel() {
-			return nil, fmt.Errorf("block %d is not %d plaintexts at level %d", i, ev.plan.Packing.Width, ev.profile.MaxLevel())
+		if len(b) != ev.plan.Packing.Vectors() || b[0].Level() != ev.profile.MaxLevel() {
+			return nil, fmt.Errorf("block %d is not %d plaintexts at level %d", i, ev.plan.Packing.Vectors(), ev.profile.MaxLevel())
 		}
 		ops[i] = operand{plain: b}
 	}
@@ -87,8 +87,8 @@ func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, zero *
 }
 
 func (ev *Evaluator) checkBlock(b Block) error {
-	if len(b) != ev.plan.Packing.Width {
-		return fmt.Errorf("a block of %d vectors; the plan packs %d", len(b), ev.plan.Packing.Width)
+	if len(b) != ev.plan.Packing.Vectors() {
+		return fmt.Errorf("a block of %d vectors; the plan packs %d", len(b), ev.plan.Packing.Vectors())
 	}
 	for _, c := range b {
 		if c.Profile.Digest() != ev.profile.Digest() || c.Level() != ev.profile.MaxLevel() || c.LogScale != ev.profile.LogScale() {
@@ -165,56 +165,108 @@ func (ev *Evaluator) rotatedWeights(w pair) []pair {
 	return out
 }
 
+// blocksAtATime bounds the memory of inner products: their sums are kept apart
+// by worker and block until a block's giants are done.
+const blocksAtATime = 8
+
 // innerProducts is m = Σ_g rot(Σ_b Z_{g·Baby+b}·rot(w, b), g·Baby) of every
-// block, after one rescale.
+// block, rescaled once.
 func (ev *Evaluator) innerProducts(blocks []operand, rotated []pair) []pair {
-	giants, baby, level := ev.plan.giants(), ev.plan.Packing.Baby, ev.profile.MaxLevel()
-	parts := make([]pair, len(blocks)*giants)
-	ev.each(len(parts), func(wk *worker, i int) {
-		block, g := blocks[i/giants], i%giants
-		c := wk.products(level, block, g*baby, baby, rotated)
-		wk.rescale(c)
-		parts[i] = wk.reduceDegree(c)
-		if g > 0 {
-			parts[i] = wk.rotate(parts[i], g*baby)
-		}
-	})
-	out := make([]pair, len(blocks))
-	r := ev.profile.RingQ(level - 1)
-	for b := range out {
-		out[b] = parts[b*giants]
-		for _, c := range parts[b*giants+1 : (b+1)*giants] {
-			r.Add(out[b][0], c[0], out[b][0])
-			r.Add(out[b][1], c[1], out[b][1])
-		}
+	var out []pair
+	for len(blocks) > 0 {
+		n := min(blocksAtATime, len(blocks))
+		out = append(out, ev.someInnerProducts(blocks[:n], rotated)...)
+		blocks = blocks[n:]
 	}
 	return out
+}
+
+func (ev *Evaluator) someInnerProducts(blocks []operand, rotated []pair) []pair {
+	giants, baby, level := ev.plan.giants(), ev.plan.Packing.Baby, ev.profile.MaxLevel()
+	sums := ev.newSums(len(blocks), level)
+	ev.each(len(blocks)*giants, func(wk *worker, i int) {
+		b, g := i/giants, i%giants
+		wk.add(sums.of(wk, b), wk.products(level, blocks[b], g*baby, baby, rotated), g*baby)
+	})
+	out := make([]pair, len(blocks))
+	ev.each(len(blocks), func(wk *worker, b int) { out[b] = ev.spread(wk, sums.settle(wk, b)) })
+	return out
+}
+
+// spread adds up the segments of a stacked inner product and leaves the sum in
+// each: sums of windows of Stack segments to the right, by doubling, hold the
+// part of a segment's sum that is at or after it, and those one stack to the
+// left of it the part before. Elsewhere something stays that no row meets.
+func (ev *Evaluator) spread(wk *worker, m pair) pair {
+	for _, k := range ev.plan.spreads() {
+		turned := wk.rotate(m, k)
+		for half := range m {
+			for j, row := range turned[half].Coeffs {
+				wk.mods[j].Add(m[half].Coeffs[j], row, m[half].Coeffs[j])
+			}
+		}
+	}
+	return m
+}
+
+// sums are turners, kept apart by worker until they are settled.
+type sums struct {
+	level    int
+	byWorker [][]*turner
+}
+
+func (ev *Evaluator) newSums(n, level int) sums {
+	s := sums{level: level, byWorker: make([][]*turner, len(ev.workers))}
+	for i := range s.byWorker {
+		s.byWorker[i] = make([]*turner, n)
+	}
+	return s
+}
+
+// of is the worker's part of sum i.
+func (s sums) of(wk *worker, i int) *turner {
+	mine := s.byWorker[wk.id]
+	if mine[i] == nil {
+		mine[i] = wk.newTurner(s.level)
+	}
+	return mine[i]
+}
+
+// settle joins all workers' parts of sum i; the zero pair if there are none.
+func (s sums) settle(wk *worker, i int) pair {
+	var all *turner
+	for _, list := range s.byWorker {
+		switch t := list[i]; {
+		case t == nil:
+		case all == nil:
+			all = t
+		default:
+			wk.join(all, t)
+		}
+		list[i] = nil
+	}
+	if all == nil {
+		return pair{}
+	}
+	return wk.settle(all)
 }
 
 // products sums block vectors from.. times the ciphertexts ws: of degree two,
 // or one if the block is plain.
 func (wk *worker) products(level int, block operand, from, n int, ws []pair) []ring.Poly {
 	c := []ring.Poly{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
-	for row, sub := range wk.profile.RingQ(level).SubRings[:level+1] {
-		out := [3][]uint64{c[0].Coeffs[row], c[1].Coeffs[row], c[2].Coeffs[row]}
+	for row := range level + 1 {
+		m, out := &wk.mods[row], [3][]uint64{c[0].Coeffs[row], c[1].Coeffs[row], c[2].Coeffs[row]}
 		if block.plain != nil {
-			sumPlain(sub.Modulus, row, block.plain[from:from+n], ws[:n], out)
+			m.sumPlain(row, block.plain[from:from+n], ws[:n], out)
 		} else {
-			sumProducts(sub.Modulus, row, block.cipher[from:from+n], ws[:n], out)
+			m.sumProducts(row, block.cipher[from:from+n], ws[:n], out)
 		}
 	}
 	if block.plain != nil {
 		return c[:2]
 	}
 	return c
-}
-
-// reduceDegree relinearises if there is something to relinearise.
-func (wk *worker) reduceDegree(c []ring.Poly) pair {
-	if len(c) == 2 {
-		return pair{c[0], c[1]}
-	}
-	return wk.relinearise([3]ring.Poly(c))
 }
 
 // polynomial is e = p(m), m·(Cubic·m² + Slope) + 1/2, at level 4 and scale
@@ -241,9 +293,7 @@ func (wk *worker) polynomial(m pair) pair {
 	scaleT := div(mul(scaleE, prime(top-2)), scaleM) // of Cubic·m² + Slope
 	kappa := div(scaleT, scaleSquare)
 
-	square := wk.product(m, m)
-	wk.rescale(square)
-	t := wk.relinearise([3]ring.Poly(square)) // level 5
+	t := wk.relinearise(wk.product(m, m)) // level 5
 	r5 := wk.profile.RingQ(top - 2)
 	cubic := rounded(Cubic, kappa)
 	r5.MulScalarBigint(t[0], cubic, t[0])
@@ -251,9 +301,7 @@ func (wk *worker) polynomial(m pair) pair {
 	r5.AddScalarBigint(t[0], rounded(Slope, scaleT), t[0])
 
 	low := pair{ring.Poly{Coeffs: m[0].Coeffs[:top-1]}, ring.Poly{Coeffs: m[1].Coeffs[:top-1]}}
-	e3 := wk.product(low, t)
-	wk.rescale(e3)
-	e := wk.relinearise([3]ring.Poly(e3)) // level 4
+	e := wk.relinearise(wk.product(low, t)) // level 4
 	wk.profile.RingQ(top-3).AddScalarBigint(e[0], rounded(0.5, scaleE), e[0])
 	return e
 }
@@ -291,38 +339,23 @@ func (ev *Evaluator) rotatedErrors(wk *worker, e pair) []pair {
 func (ev *Evaluator) fold(blocks []operand, errors [][]pair, mine []int) pair {
 	width, baby, step, giants := ev.plan.Packing.Width, ev.plan.Packing.Baby, ev.plan.Step, ev.plan.giants()
 	level := ev.profile.MaxLevel() - 3
-	turned := make([]pair, baby)
+	byGiant := ev.newSums(width/step, level)
 	ev.each(baby, func(wk *worker, b int) {
+		k := (width - b) % width
 		h := wk.columnSum(level, blocks, errors, mine, b, baby, giants)
-		wk.rescale(h)
-		turned[b] = wk.reduceDegree(h)
-		if k := (width - b) % width % step; k != 0 {
-			turned[b] = wk.rotate(turned[b], k)
+		wk.add(byGiant.of(wk, k/step), h, k%step)
+	})
+	parts := make([]pair, width/step)
+	ev.each(len(parts), func(wk *worker, g int) {
+		if parts[g] = byGiant.settle(wk, g); g > 0 && parts[g][0].Coeffs != nil {
+			parts[g] = wk.rotate(parts[g], g*step)
 		}
 	})
-	r := ev.profile.RingQ(level - 1)
-	add := func(a, b pair) pair {
-		if a[0].Coeffs == nil {
-			return b
-		}
-		r.Add(a[0], b[0], a[0])
-		r.Add(a[1], b[1], a[1])
-		return a
-	}
-	byGiant := make([]pair, width/step)
-	for b, c := range turned {
-		g := (width - b) % width / step
-		byGiant[g] = add(byGiant[g], c)
-	}
-	ev.each(len(byGiant)-1, func(wk *worker, i int) {
-		if g := i + 1; byGiant[g][0].Coeffs != nil {
-			byGiant[g] = wk.rotate(byGiant[g], g*step)
-		}
-	})
-	var x pair
-	for _, c := range byGiant {
+	r, x := ev.profile.RingQ(level-1), parts[0] // which has b = 0
+	for _, c := range parts[1:] {
 		if c[0].Coeffs != nil {
-			x = add(x, c)
+			r.Add(x[0], c[0], x[0])
+			r.Add(x[1], c[1], x[1])
 		}
 	}
 	return x

@@ -1,10 +1,6 @@
 package circuit
 
-import (
-	"math/bits"
-
-	"github.com/tuneinsight/lattigo/v5/ring"
-)
+import "github.com/tuneinsight/lattigo/v5/ring"
 
 // batch is how many products of two sums of two residues below 2^60 stay below
 // 2^128 with room: 2^5 · 2^122.
@@ -14,24 +10,14 @@ const batch = 32
 // that the sums stay in the first cache.
 const tile = 256
 
-// A sum is 128 bits.
-type sum struct{ hi, lo uint64 }
-
-func (s *sum) addProduct(a, b uint64) {
-	hi, lo := bits.Mul64(a, b)
-	var carry uint64
-	s.lo, carry = bits.Add64(s.lo, lo, 0)
-	s.hi, _ = bits.Add64(s.hi, hi, carry)
-}
-
 // A pair is the two polynomials of a ciphertext.
 type pair [2]ring.Poly
 
 // sumProducts adds Σ a_i·b_i to out, the three polynomials of degree-two
-// ciphertexts, for one prime q: residues row of every operand. Products are
+// ciphertexts, for one prime: residues row of every operand. Products are
 // summed in 128 bits and reduced once a batch; the middle term takes one
 // product instead of two (Karatsuba).
-func sumProducts(q uint64, row int, as, bs []pair, out [3][]uint64) {
+func (m *modulus) sumProducts(row int, as, bs []pair, out [3][]uint64) {
 	var acc [tile][3]sum
 	for from := 0; from < len(as); from += batch {
 		to := min(from+batch, len(as))
@@ -50,18 +36,18 @@ func sumProducts(q uint64, row int, as, bs []pair, out [3][]uint64) {
 				}
 			}
 			for j := range n {
-				r0, r2 := reduce(acc[j][0], q), reduce(acc[j][2], q)
-				r1 := reduce(acc[j][1], q) + 2*q - r0 - r2
-				out[0][at+j] = ring.CRed(out[0][at+j]+r0, q)
-				out[1][at+j] = (out[1][at+j] + r1) % q
-				out[2][at+j] = ring.CRed(out[2][at+j]+r2, q)
+				r0, r2 := m.reduce(acc[j][0]), m.reduce(acc[j][2])
+				r1 := m.reduce(acc[j][1]) + 2*m.q - r0 - r2
+				out[0][at+j] = ring.CRed(out[0][at+j]+r0, m.q)
+				out[1][at+j] = ring.BRedAdd(out[1][at+j]+r1, m.q, m.BRedConstant)
+				out[2][at+j] = ring.CRed(out[2][at+j]+r2, m.q)
 			}
 		}
 	}
 }
 
-// sumPlain adds Σ m_i·b_i to out for plaintexts m_i, for one prime q.
-func sumPlain(q uint64, row int, ms []ring.Poly, bs []pair, out [3][]uint64) {
+// sumPlain adds Σ m_i·b_i to out for plaintexts m_i, for one prime.
+func (m *modulus) sumPlain(row int, ms []ring.Poly, bs []pair, out [3][]uint64) {
 	var acc [tile][2]sum
 	for from := 0; from < len(ms); from += batch {
 		to := min(from+batch, len(ms))
@@ -69,19 +55,56 @@ func sumPlain(q uint64, row int, ms []ring.Poly, bs []pair, out [3][]uint64) {
 			n := min(tile, len(out[0])-at)
 			clear(acc[:n])
 			for i := from; i < to; i++ {
-				m := ms[i].Coeffs[row][at : at+n]
+				x := ms[i].Coeffs[row][at : at+n]
 				b0, b1 := bs[i][0].Coeffs[row][at:at+n], bs[i][1].Coeffs[row][at:at+n]
-				for j, x := range m {
+				for j, x := range x {
 					acc[j][0].addProduct(x, b0[j])
 					acc[j][1].addProduct(x, b1[j])
 				}
 			}
 			for j := range n {
-				out[0][at+j] = ring.CRed(out[0][at+j]+reduce(acc[j][0], q), q)
-				out[1][at+j] = ring.CRed(out[1][at+j]+reduce(acc[j][1], q), q)
+				out[0][at+j] = ring.CRed(out[0][at+j]+m.reduce(acc[j][0]), m.q)
+				out[1][at+j] = ring.CRed(out[1][at+j]+m.reduce(acc[j][1]), m.q)
 			}
 		}
 	}
 }
 
-func reduce(s sum, q uint64) uint64 { return bits.Rem64(s.hi, s.lo, q) }
+// maxDigits is how many products of any word and a residue below 2^61 stay
+// below 2^128.
+const maxDigits = 8
+
+// dot sets out to Σ digit_i·key_i for both halves of up to maxDigits key
+// digits, which are in Montgomery form. Digits may be any words.
+func (m *modulus) dot(digits, b, a [][]uint64, out [2][]uint64) {
+	var acc [tile][2]sum
+	for at := 0; at < len(out[0]); at += tile {
+		n := min(tile, len(out[0])-at)
+		clear(acc[:n])
+		for i := 0; i+1 < len(digits); i += 2 {
+			d, e := digits[i][at:at+n], digits[i+1][at:at+n]
+			bd, be := b[i][at:at+n], b[i+1][at:at+n]
+			ad, ae := a[i][at:at+n], a[i+1][at:at+n]
+			for j := range d {
+				s := acc[j]
+				x, y := d[j], e[j]
+				s[0].addProduct(x, bd[j])
+				s[0].addProduct(y, be[j])
+				s[1].addProduct(x, ad[j])
+				s[1].addProduct(y, ae[j])
+				acc[j] = s
+			}
+		}
+		if i := len(digits) - 1; i%2 == 0 {
+			d, bd, ad := digits[i][at:at+n], b[i][at:at+n], a[i][at:at+n]
+			for j := range d {
+				acc[j][0].addProduct(d[j], bd[j])
+				acc[j][1].addProduct(d[j], ad[j])
+			}
+		}
+		for j := range n {
+			out[0][at+j] = m.montgomery(acc[j][0])
+			out[1][at+j] = m.montgomery(acc[j][1])
+		}
+	}
+}

@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/commonseal/commonseal/he"
 )
@@ -12,53 +13,98 @@ type Plan struct {
 	Profile *he.Profile
 	Packing he.Packing
 	// Step is the largest baby rotation plus one: rotations by 1..Step-1 and by
-	// multiples of Step up to the width have keys, and compose to all others.
+	// multiples of Step have keys, and compose to all others that are needed.
 	Step int
 	// Rotations are the Galois keys the plan needs, in slots to the left.
 	Rotations []int
 }
 
-// NewPlan picks the form for rows of columns values, the constant included.
+// keyWeight is what a Galois key costs in number theoretic transforms of every
+// step: 9.4 MB of each party's upload and its share of the ceremony, over the
+// few dozen steps of a run. At 150 the plain form of 16 columns takes 6 keys.
+const keyWeight = 150
+
+// NewPlan picks the form for rows of columns values, the constant included, of
+// companies with so many rows each.
 //
-// Every Galois key costs each party 9.4 MB of upload, so keys are few: up to
-// 16 columns the plain diagonals with composed rotations (6 keys at 16), above
-// that baby and giant steps, whose products with giant-rotated errors also need
-// the giants' inverses.
-func NewPlan(p *he.Profile, columns int) (Plan, error) {
+// Few rows are stacked if everybody's fit one block; many are packed as plain
+// diagonals, or with baby and giant steps where blocks are few and wide. Of all
+// forms it takes the one with the least [Plan.Transforms], Galois keys counted
+// as [keyWeight] of them.
+func NewPlan(p *he.Profile, columns int, rows []int) (Plan, error) {
 	if columns < 1 || columns > he.MaxWidth {
 		return Plan{}, fmt.Errorf("%d columns; a row has 1 to %d values, the constant included", columns, he.MaxWidth)
 	}
-	width := he.WidthFor(columns)
-	plan := Plan{Profile: p, Packing: he.Packing{Width: width, Baby: width}, Step: width}
-	switch {
-	case width > 128:
-		plan.Step = 32
-	case width > 32:
-		plan.Step = 16
-	case width > 16:
-		plan.Step = 8
-	case width > 4:
-		plan.Step = 4
-	case width > 2:
-		plan.Step = 2
+	width, most := he.WidthFor(columns), slices.Max(append(rows, 1))
+	var best Plan
+	least := -1
+	for stack := 1; stack <= width; stack *= 2 {
+		for baby := width / stack; baby >= 1; baby /= 2 {
+			packing := he.Packing{Width: width, Baby: baby, Stack: stack}
+			if stack > 1 && (baby*stack != width || packing.Capacity(p.Slots()) < most) {
+				break
+			}
+			for step := 1; step <= max(baby, 2) && step <= width; step *= 2 {
+				plan := newPlan(p, packing, step)
+				if cost := plan.Transforms(plan.Blocks(rows)) + keyWeight*len(plan.Rotations); least < 0 || cost < least {
+					best, least = plan, cost
+				}
+			}
+		}
 	}
-	if width > 16 {
-		plan.Packing.Baby = plan.Step
-	}
-	for k := 1; k < plan.Step; k++ {
+	return best, nil
+}
+
+// newPlan is the plan of a form.
+func newPlan(p *he.Profile, packing he.Packing, step int) Plan {
+	plan := Plan{Profile: p, Packing: packing, Step: step}
+	for k := 1; k < step; k++ {
 		plan.Rotations = append(plan.Rotations, k)
 	}
-	for k := plan.Step; k < width; k += plan.Step {
-		plan.Rotations = append(plan.Rotations, k)
+	for k := step; k < packing.Width; k += step {
+		// Forward up to Baby, and back by Width less what is below Baby.
+		if k < packing.Baby || k+step > packing.Width-packing.Baby+1 {
+			plan.Rotations = append(plan.Rotations, k)
+		}
 	}
 	for g := 1; g < plan.giants(); g++ {
-		plan.Rotations = append(plan.Rotations, -g*plan.Packing.Baby)
+		if k := g * packing.Baby; !slices.Contains(plan.Rotations, k) {
+			plan.Rotations = append(plan.Rotations, k)
+		}
+		plan.Rotations = append(plan.Rotations, -g*packing.Baby)
 	}
-	return plan, nil
+	for _, k := range plan.spreads() {
+		if !slices.Contains(plan.Rotations, k) {
+			plan.Rotations = append(plan.Rotations, k)
+		}
+	}
+	return plan
 }
 
 // giants is G: how many giant steps the stored vectors fall into.
-func (p Plan) giants() int { return p.Packing.Width / p.Packing.Baby }
+func (p Plan) giants() int { return p.Packing.Vectors() / p.Packing.Baby }
+
+// spreads are the rotations that add segments up, in order.
+func (p Plan) spreads() []int {
+	if !p.Packing.Stacked() {
+		return nil
+	}
+	var out []int
+	stride := p.Packing.Stride(p.Profile.Slots())
+	for j := 1; j < p.Packing.Stack; j *= 2 {
+		out = append(out, j*stride)
+	}
+	return append(out, -p.Packing.Stack*stride)
+}
+
+// Blocks is how many blocks companies of so many rows fill: none shares one.
+func (p Plan) Blocks(rows []int) (n int) {
+	capacity := p.Packing.Capacity(p.Profile.Slots())
+	for _, r := range rows {
+		n += (r + capacity - 1) / capacity
+	}
+	return n
+}
 
 // KeyBytes is what one party uploads for the plan's Galois keys.
 func (p Plan) KeyBytes() int {
@@ -66,22 +112,33 @@ func (p Plan) KeyBytes() int {
 	return len(p.Rotations) * share.Size()
 }
 
-// KeySwitches counts the key switches of one step over b blocks: what a step
-// costs, in the unit that dominates it.
-func (p Plan) KeySwitches(blocks int) int {
+// Transforms counts the number theoretic transforms, each of one row of one
+// polynomial, of one step over b blocks: what a step's time is spent in.
+func (p Plan) Transforms(blocks int) int {
+	level := p.Profile.MaxLevel()
 	giants, baby := p.giants(), p.Packing.Baby
-	rotations := baby - 1
-	perBlock := giants + (giants - 1) + 2 + (giants - 1) // inner products, polynomial, rotated errors
-	fold := baby + baby - baby/p.Step + p.Packing.Width/p.Step - 1
-	return rotations + blocks*perBlock + fold
+	digits := func(l int) int { return (l + 1) * (l + 2) } // decompose at level l
+	divide := func(l int) int { return l + 2 }             // lower at l, or settle to l
+
+	forward := (baby+p.Step-1)/p.Step*digits(level) + (baby-1)*2*divide(level)
+	inner := giants*(level+1+digits(level-1)) + 2*divide(level-1)           // rescale, relinearise, settle
+	inner += (giants - 1) * (level + 1 + divide(level-1) + digits(level-1)) // rotate by giants
+	inner += len(p.spreads()) * (digits(level-1) + 2*divide(level-1))       // segments
+	poly := level + digits(level-2) + 2*divide(level-2) + level - 1 + digits(level-3) + 2*divide(level-3)
+	errors := min(giants-1, 1)*digits(level-3) + (giants-1)*2*divide(level-3)
+	floor := level - 4
+	fold := baby*(2*(floor+2)+2*digits(floor)+divide(floor)) + (baby+p.Step-1)/p.Step*(digits(floor)+2*divide(floor))
+	return forward + blocks*(inner+poly+errors) + fold
 }
 
 // String is the plan for people.
 func (p Plan) String() string {
 	form := "diagonals"
-	if p.giants() > 1 {
+	switch {
+	case p.Packing.Stacked():
+		form = fmt.Sprintf("%d segments stacked in %d vectors", p.Packing.Stack, p.Packing.Baby)
+	case p.giants() > 1:
 		form = fmt.Sprintf("baby and giant steps %d × %d", p.Packing.Baby, p.giants())
 	}
-	return fmt.Sprintf("%d columns packed to %d: %s, %d Galois keys, %d key switches a step and %d more a block",
-		p.Packing.Width, p.Packing.Width, form, len(p.Rotations), p.KeySwitches(0), p.KeySwitches(1)-p.KeySwitches(0))
+	return fmt.Sprintf("%d columns: %s, %d rows a block, %d Galois keys", p.Packing.Width, form, p.Packing.Capacity(p.Profile.Slots()), len(p.Rotations))
 }
