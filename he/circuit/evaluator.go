@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/commonseal/commonseal/he"
 	"github.com/tuneinsight/lattigo/v5/ring"
@@ -46,22 +47,35 @@ func NewEvaluator(plan Plan, keys *he.EvaluationKeys) (*Evaluator, error) {
 	return ev, nil
 }
 
-// each runs job(w, 0..n-1), every worker on one core, and returns when all
-// are done. Jobs write to places of their own, so the result does not depend
-// on which worker ran which.
-func (ev *Evaluator) each(n int, job func(w *worker, i int)) {
-	next := make(chan int, n)
-	for i := range n {
-		next <- i
+// each runs job(w, 0..n-1) on all cores and returns when all are done. Jobs
+// write to places of their own, so the result does not depend on which worker
+// ran which, nor on whether a core has a job to itself or a share of every
+// job, as where there are too few to go round.
+func (ev *Evaluator) each(n int, job func(wk *worker, i int)) {
+	cores := len(ev.workers)
+	if rounds := (n + cores - 1) / cores; 6*n >= 5*rounds*cores {
+		spread(n, cores, func(core, i int) { job(ev.workers[core], i) })
+		return
 	}
-	close(next)
+	wk := ev.workers[0]
+	wk.cores = cores
+	for i := range n {
+		job(wk, i)
+	}
+	wk.cores = 1
+}
+
+// spread calls f(core, 0..n-1) on cores goroutines and returns when all have
+// returned.
+func spread(n, cores int, f func(core, i int)) {
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for _, w := range ev.workers[:min(n, len(ev.workers))] {
+	for core := range min(n, cores) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for i := range next {
-				job(w, i)
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(core, i)
 			}
 		}()
 	}

@@ -255,14 +255,14 @@ func (s sums) settle(wk *worker, i int) pair {
 // or one if the block is plain.
 func (wk *worker) products(level int, block operand, from, n int, ws []pair) []ring.Poly {
 	c := []ring.Poly{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
-	for row := range level + 1 {
+	wk.loop(level+1, func(row int) {
 		m, out := &wk.mods[row], [3][]uint64{c[0].Coeffs[row], c[1].Coeffs[row], c[2].Coeffs[row]}
 		if block.plain != nil {
 			m.sumPlain(row, block.plain[from:from+n], ws[:n], out)
 		} else {
 			m.sumProducts(row, block.cipher[from:from+n], ws[:n], out)
 		}
-	}
+	})
 	if block.plain != nil {
 		return c[:2]
 	}

@@ -12,18 +12,20 @@ import (
 // switches add to is divided by the special prime once (Bossuat, Mouchet,
 // Troncoso-Pastoriza, Hubaux, EUROCRYPT 2021, §4, do so for matrices).
 
-// A worker is one core's part of an evaluator, with buffers of its own.
+// A worker carries a job out, on one core or on several. It has buffers of its
+// own and is used by one goroutine, which may spread a loop over others.
 type worker struct {
 	id      int
+	cores   int // for its loops
 	profile *he.Profile
 	keys    *he.EvaluationKeys
 	perms   map[int][]uint64 // of the NTT domain, by rotation
 	mods    []modulus        // of Q, then the special prime
+	coeffs  [][]uint64       // rows in the coefficient domain, by prime
+	scratch [][]uint64       // one row for every loop index of two halves
 	digits  [][][]uint64     // by prime and digit, in the NTT domain
 	buffer  [][]uint64       // of digits
-	coeffs  [2][]uint64      // rows in the coefficient domain
-	row     []uint64
-	first   lifted // results of key switching, until they are lowered
+	first   lifted           // results of key switching, until they are lowered
 	second  lifted
 }
 
@@ -33,7 +35,7 @@ type lifted [2][][]uint64
 
 func newWorker(id int, keys *he.EvaluationKeys, perms map[int][]uint64) *worker {
 	p := keys.Profile
-	wk := &worker{id: id, profile: p, keys: keys, perms: perms, mods: moduli(p)}
+	wk := &worker{id: id, cores: 1, profile: p, keys: keys, perms: perms, mods: moduli(p)}
 	rows := func(n int) [][]uint64 {
 		out := make([][]uint64, n)
 		for i := range out {
@@ -42,11 +44,8 @@ func newWorker(id int, keys *he.EvaluationKeys, perms map[int][]uint64) *worker 
 		return out
 	}
 	primes := len(wk.mods)
-	wk.coeffs = [2][]uint64(rows(2))
-	wk.row = rows(1)[0]
-	wk.first = lifted{rows(primes), rows(primes)}
-	wk.second = lifted{rows(primes), rows(primes)}
-	wk.buffer = rows(primes * p.Digits())
+	wk.coeffs, wk.scratch, wk.buffer = rows(max(primes, 4)), rows(2*primes), rows(primes*p.Digits())
+	wk.first, wk.second = lifted{rows(primes), rows(primes)}, lifted{rows(primes), rows(primes)}
 	wk.digits = make([][][]uint64, primes)
 	for j := range wk.digits {
 		wk.digits[j] = make([][]uint64, p.Digits())
@@ -54,41 +53,54 @@ func newWorker(id int, keys *he.EvaluationKeys, perms map[int][]uint64) *worker 
 	return wk
 }
 
+// loop calls f(0..n-1), which write to places of their own, on the worker's
+// cores, and returns when all have returned.
+func (wk *worker) loop(n int, f func(i int)) {
+	if wk.cores == 1 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	spread(n, wk.cores, func(_, i int) { f(i) })
+}
+
 // special is the index of the special prime.
 func (wk *worker) special() int { return len(wk.mods) - 1 }
 
-// targets are the primes of a lifted ciphertext at level.
-func (wk *worker) targets(level int) []int {
-	out := make([]int, 0, level+2)
-	for j := range level + 1 {
-		out = append(out, j)
+// target is the prime of row j of a lifted ciphertext at level: those of Q and
+// then the special one.
+func (wk *worker) target(level, j int) int {
+	if j > level {
+		return wk.special()
 	}
-	return append(out, wk.special())
+	return j
 }
 
 // decompose makes the digits of c at its level. c is read until they are used.
 func (wk *worker) decompose(c ring.Poly) {
 	level := c.Level()
-	for i := range level + 1 {
-		from := &wk.mods[i]
-		from.INTT(c.Coeffs[i], wk.coeffs[0])
-		for _, j := range wk.targets(level) {
+	wk.loop(level+1, func(i int) { wk.mods[i].INTT(c.Coeffs[i], wk.coeffs[i]) })
+	wk.loop(level+2, func(j int) {
+		j = wk.target(level, j)
+		for i := range level + 1 {
 			if i == j {
 				wk.digits[j][i] = c.Coeffs[i]
 				continue
 			}
 			digit := wk.buffer[j*wk.profile.Digits()+i]
-			wk.mods[j].lift(wk.coeffs[0], from, digit)
+			wk.mods[j].lift(wk.coeffs[i], &wk.mods[i], digit)
 			wk.mods[j].NTTLazy(digit, digit)
 			wk.digits[j][i] = digit
 		}
-	}
+	})
 }
 
 // switchKey sets out to the digits' inner product with a key's.
 func (wk *worker) switchKey(level int, key *rlwe.GadgetCiphertext, out lifted) {
-	var b, a [maxDigits][]uint64
-	for _, j := range wk.targets(level) {
+	wk.loop(level+2, func(j int) {
+		j = wk.target(level, j)
+		var b, a [maxDigits][]uint64
 		for i := range level + 1 {
 			digit := key.Value[i][0]
 			if j == wk.special() {
@@ -98,7 +110,7 @@ func (wk *worker) switchKey(level int, key *rlwe.GadgetCiphertext, out lifted) {
 			}
 		}
 		wk.mods[j].dot(wk.digits[j][:level+1], b[:level+1], a[:level+1], [2][]uint64{out[0][j], out[1][j]})
-	}
+	})
 }
 
 // galois is the key of a rotation, which the plan names.
@@ -107,20 +119,22 @@ func (wk *worker) galois(k int) *rlwe.GadgetCiphertext {
 }
 
 // lower divides rows by the special prime, rounding, and adds the result to
-// out.
-func (wk *worker) lower(rows [][]uint64, out ring.Poly) {
+// out, one of each a half.
+func (wk *worker) lower(rows [][][]uint64, out []ring.Poly) {
 	special := &wk.mods[wk.special()]
-	special.INTT(rows[wk.special()], wk.coeffs[0])
-	for j, to := range out.Coeffs {
-		m := &wk.mods[j]
+	wk.loop(len(out), func(half int) { special.INTT(rows[half][wk.special()], wk.coeffs[half]) })
+	n := len(out[0].Coeffs)
+	wk.loop(len(out)*n, func(at int) {
+		half, j := at/n, at%n
+		m, row, to := &wk.mods[j], wk.scratch[at], out[half].Coeffs[j]
 		inverse := m.inverse(special.q)
-		m.lift(wk.coeffs[0], special, wk.row)
-		m.NTTLazy(wk.row, wk.row)
-		for k, v := range rows[j] {
-			d := ring.MRed(v+m.q*lazySlack-wk.row[k], inverse, m.q, m.MRedConstant)
+		m.lift(wk.coeffs[half], special, row)
+		m.NTTLazy(row, row)
+		for k, v := range rows[half][j] {
+			d := ring.MRed(v+m.q*lazySlack-row[k], inverse, m.q, m.MRedConstant)
 			to[k] = ring.CRed(to[k]+d, m.q)
 		}
-	}
+	})
 }
 
 // lazySlack is more multiples of q than a lazy transform leaves: its layers add
@@ -133,15 +147,15 @@ func (wk *worker) rescale(c ring.Poly) ring.Poly {
 	out := wk.profile.NewPolyQ(level - 1)
 	last := &wk.mods[level]
 	last.INTT(c.Coeffs[level], wk.coeffs[0])
-	for j, to := range out.Coeffs {
-		m := &wk.mods[j]
+	wk.loop(level, func(j int) {
+		m, row, to := &wk.mods[j], wk.scratch[j], out.Coeffs[j]
 		inverse := m.inverse(last.q)
-		m.lift(wk.coeffs[0], last, wk.row)
-		m.NTTLazy(wk.row, wk.row)
+		m.lift(wk.coeffs[0], last, row)
+		m.NTTLazy(row, row)
 		for k, v := range c.Coeffs[j] {
-			to[k] = ring.MRed(v+m.q*lazySlack-wk.row[k], inverse, m.q, m.MRedConstant)
+			to[k] = ring.MRed(v+m.q*lazySlack-row[k], inverse, m.q, m.MRedConstant)
 		}
-	}
+	})
 	return out
 }
 
@@ -153,14 +167,13 @@ func (wk *worker) rotations(c pair, ks []int) []pair {
 	for i, k := range ks {
 		wk.switchKey(level, wk.galois(k), wk.first)
 		switched := pair{*c[0].CopyNew(), wk.profile.NewPolyQ(level)}
-		wk.lower(wk.first[0], switched[0])
-		wk.lower(wk.first[1], switched[1])
-		out[i] = pair{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
-		for half := range switched {
-			for j, row := range switched[half].Coeffs {
-				permute(row, wk.perms[k], out[i][half].Coeffs[j])
-			}
-		}
+		wk.lower(wk.first[:], switched[:])
+		turned := pair{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
+		wk.loop(level+1, func(j int) {
+			permute(switched[0].Coeffs[j], wk.perms[k], turned[0].Coeffs[j])
+			permute(switched[1].Coeffs[j], wk.perms[k], turned[1].Coeffs[j])
+		})
+		out[i] = turned
 	}
 	return out
 }
@@ -199,8 +212,8 @@ func (wk *worker) newTurner(level int) *turner {
 	t := &turner{low: pair{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}}
 	for half := range t.high {
 		t.high[half] = make([][]uint64, len(wk.mods))
-		for _, j := range wk.targets(level - 1) {
-			t.high[half][j] = make([]uint64, wk.profile.N())
+		for j := range level + 1 {
+			t.high[half][wk.target(level-1, j)] = make([]uint64, wk.profile.N())
 		}
 	}
 	return t
@@ -209,16 +222,11 @@ func (wk *worker) newTurner(level int) *turner {
 // add adds the rotation by k of h, of degree two, or one if its rows were
 // plain.
 func (wk *worker) add(t *turner, h []ring.Poly, k int) {
-	perm := wk.perms[k]
-	for j, row := range h[0].Coeffs {
-		wk.mods[j].addPermuted(row, perm, t.low[0].Coeffs[j])
-	}
-	level := h[0].Level() - 1
+	perm, level := wk.perms[k], h[0].Level()-1
+	wk.addPoly(t, 0, perm, h[0])
 	c1 := h[1]
 	if k == 0 {
-		for j, row := range c1.Coeffs {
-			wk.mods[j].addPermuted(row, nil, t.low[1].Coeffs[j])
-		}
+		wk.addPoly(t, 1, nil, c1)
 	} else {
 		c1 = wk.rescale(c1)
 	}
@@ -229,7 +237,7 @@ func (wk *worker) add(t *turner, h []ring.Poly, k int) {
 		if k == 0 {
 			wk.addLifted(t, level, 1, nil, wk.first)
 		} else {
-			wk.lower(wk.first[1], c1)
+			wk.lower(wk.first[1:], []ring.Poly{c1})
 		}
 	}
 	if k != 0 {
@@ -240,20 +248,21 @@ func (wk *worker) add(t *turner, h []ring.Poly, k int) {
 	}
 }
 
+func (wk *worker) addPoly(t *turner, half int, perm []uint64, c ring.Poly) {
+	wk.loop(len(c.Coeffs), func(j int) { wk.mods[j].addPermuted(c.Coeffs[j], perm, t.low[half].Coeffs[j]) })
+}
+
 func (wk *worker) addLifted(t *turner, level, half int, perm []uint64, c lifted) {
-	for _, j := range wk.targets(level) {
+	wk.loop(level+2, func(j int) {
+		j = wk.target(level, j)
 		wk.mods[j].addPermuted(c[half][j], perm, t.high[half][j])
-	}
+	})
 }
 
 // join adds another's sums.
 func (wk *worker) join(t, other *turner) {
 	for half := range t.low {
-		for j, row := range other.low[half].Coeffs {
-			wk.mods[j].addPermuted(row, nil, t.low[half].Coeffs[j])
-		}
-	}
-	for half := range t.high {
+		wk.addPoly(t, half, nil, other.low[half])
 		wk.addLifted(t, t.low[0].Level()-1, half, nil, other.high)
 	}
 }
@@ -264,23 +273,27 @@ func (wk *worker) settle(t *turner) pair {
 	level := t.low[0].Level()
 	last, special := &wk.mods[level], &wk.mods[wk.special()]
 	out := pair{wk.profile.NewPolyQ(level - 1), wk.profile.NewPolyQ(level - 1)}
-	for half, c := range t.low {
-		high := t.high[half]
-		last.INTT(c.Coeffs[level], wk.coeffs[0])
-		special.INTT(high[wk.special()], wk.coeffs[1])
-		for j, to := range out[half].Coeffs {
-			m := &wk.mods[j]
-			byLast, bySpecial := m.inverse(last.q), m.inverse(special.q)
-			clear(wk.row)
-			m.liftScaled(wk.coeffs[0], last, byLast, wk.row)
-			m.liftScaled(wk.coeffs[1], special, bySpecial, wk.row)
-			m.NTTLazy(wk.row, wk.row)
-			for k, v := range c.Coeffs[j] {
-				v = ring.MRed(v, byLast, m.q, m.MRedConstant) + ring.MRed(high[j][k], bySpecial, m.q, m.MRedConstant)
-				to[k] = ring.BRedAdd(v+m.q*lazySlack-wk.row[k], m.q, m.BRedConstant)
-			}
+	wk.loop(4, func(i int) {
+		if half := i / 2; i%2 == 0 {
+			last.INTT(t.low[half].Coeffs[level], wk.coeffs[i])
+		} else {
+			special.INTT(t.high[half][wk.special()], wk.coeffs[i])
 		}
-	}
+	})
+	wk.loop(2*level, func(at int) {
+		half, j := at/level, at%level
+		m, row, to := &wk.mods[j], wk.scratch[at], out[half].Coeffs[j]
+		byLast, bySpecial := m.inverse(last.q), m.inverse(special.q)
+		clear(row)
+		m.liftScaled(wk.coeffs[2*half], last, byLast, row)
+		m.liftScaled(wk.coeffs[2*half+1], special, bySpecial, row)
+		m.NTTLazy(row, row)
+		high := t.high[half][j]
+		for k, v := range t.low[half].Coeffs[j] {
+			v = ring.MRed(v, byLast, m.q, m.MRedConstant) + ring.MRed(high[k], bySpecial, m.q, m.MRedConstant)
+			to[k] = ring.BRedAdd(v+m.q*lazySlack-row[k], m.q, m.BRedConstant)
+		}
+	})
 	return out
 }
 

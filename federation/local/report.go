@@ -1,0 +1,53 @@
+package local
+
+// A Report is what a run measured. Times are wall-clock seconds on the machine
+// that ran it; every accuracy is over the test rows.
+type Report struct {
+	Rows         int     `json:"rows"`    // of the file
+	Columns      int     `json:"columns"` // features, without the label and the constant
+	TrainRows    int     `json:"train_rows"`
+	Validation   int     `json:"validation_rows"`
+	TestRows     int     `json:"test_rows"`
+	Companies    int     `json:"companies"`
+	Local        int     `json:"local"`
+	Steps        int     `json:"steps"`
+	LearningRate float64 `json:"learning_rate"`
+
+	// MarginMax is the largest |margin| the twin met; beyond Interval the
+	// polynomial is no sigmoid and Warnings says so.
+	MarginMax float64  `json:"margin_max"`
+	Interval  float64  `json:"interval"`
+	Warnings  []string `json:"warnings"`
+
+	AUCEncrypted      float64 `json:"auc_encrypted"` // from decrypted answers to encrypted queries
+	AUCTwin           float64 `json:"auc_twin"`      // cleartext, same polynomial
+	AUCPlaintext      float64 `json:"auc_plaintext"` // cleartext, exact sigmoid
+	AccuracyEncrypted float64 `json:"accuracy_encrypted"`
+	MaxWeightError    float64 `json:"max_weight_error"` // shared model against the twin
+
+	CompanyRows []int     `json:"company_rows"` // training rows of each company
+	SoloAUC     []float64 `json:"solo_auc"`     // exact plaintext on a company's own rows alone
+
+	Values       []float64 `json:"values"` // φ of each company, opened from its encryption
+	ValuesTwin   []float64 `json:"values_twin"`
+	ValuesBound  float64   `json:"values_bound"` // declared: |values − values_twin| stays below
+	AnswerError  float64   `json:"answer_error"` // answers against the model's own inner products
+	ReleaseError float64   `json:"release_error"`
+
+	SecondsCeremony float64 `json:"seconds_ceremony"`
+	SecondsEncrypt  float64 `json:"seconds_encrypt"`
+	// SecondsPerStep is the mean over steps without valuation; if every step
+	// is valued, over all of them.
+	SecondsPerStep   float64 `json:"seconds_per_step"`
+	SecondsValuation float64 `json:"seconds_valuation"` // added by valuation, all steps and the release
+	SecondsAnswers   float64 `json:"seconds_answers"`   // all queries: encrypt, answer, decrypt
+	SecondsTotal     float64 `json:"seconds_total"`
+
+	BytesUploaded int64 `json:"bytes_uploaded"` // blocks, updates and shares, by all companies
+	BytesKeys     int64 `json:"bytes_keys"`     // ceremony messages, by all companies
+	PeakRSS       int64 `json:"peak_rss_bytes"`
+
+	// OpDigests name the output of every recorded operation in order: the same
+	// seed and inputs give the same digests on any number of cores.
+	OpDigests []string `json:"op_digests"`
+}
