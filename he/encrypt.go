@@ -42,9 +42,11 @@ func (c *Ciphertext) Append(dst []byte) []byte { return c.object().Append(dst) }
 // Digest is SHA-256 of the encoding.
 func (c *Ciphertext) Digest() Digest { return c.object().Digest() }
 
-// C1Digest identifies c1 alone: the key of a share journal (law L3).
+// C1Digest identifies c1 alone: the key of a share journal (law L3). It is
+// taken modulo the first prime, which every level has: a ciphertext brought to
+// a lower level is not a new one to answer for.
 func (c *Ciphertext) C1Digest() Digest {
-	o := &Object{Kind: KindOpenShare, Profile: c.Profile, Level: c.Level(), Rows: c.C1.Coeffs}
+	o := &Object{Kind: KindOpenShare, Profile: c.Profile, Rows: c.C1.Coeffs[:1]}
 	return o.Digest()
 }
 

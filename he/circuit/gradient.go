@@ -1,7 +1,6 @@
 package circuit
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
@@ -60,15 +59,29 @@ func (ev *Evaluator) Gradient(w *he.Ciphertext, groups [][]Block) ([]*he.Ciphert
 	return ev.gradient(w, blocks, group, len(groups))
 }
 
-// LocalGradient is Gradient over a company's own encoded blocks. Its last
-// operation adds a fresh encryption of zero under the collective key (law L13):
-// without it the quotient of the polynomials that leave and that came in is the
-// company's rows.
-func (ev *Evaluator) LocalGradient(w *he.Ciphertext, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
-	return ev.localGradient(w, blocks, pk.EncryptZero(ev.profile.Floor(), GradientLogScale(ev.profile), s))
+// LocalGradient is Gradient over a company's own encoded blocks.
+//
+// c1 is what the company derives itself for the c1 of these weights, the output
+// of a map it took part in: weights with another are refused, for on trivial
+// ones (m, 0) the evaluation would be in the clear. The last operation adds a
+// fresh encryption of zero under the collective key (law L13): without it the
+// output is a function of public values and of the rows, and a guess of them
+// can be checked to the last bit.
+func (ev *Evaluator) LocalGradient(w *he.Ciphertext, c1 ring.Poly, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
+	zero := pk.EncryptZero(ev.profile.Floor(), GradientLogScale(ev.profile), s)
+	return ev.localGradient(w, blocks, localDefences{c1: &c1, zero: zero})
 }
 
-func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, zero *he.Ciphertext) (*he.Ciphertext, error) {
+// localDefences are switched off by attack tests alone.
+type localDefences struct {
+	c1   *ring.Poly     // nil: weights are not checked
+	zero *he.Ciphertext // nil: the output is not sanitised
+}
+
+func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, on localDefences) (*he.Ciphertext, error) {
+	if on.c1 != nil && !on.c1.Equal(&w.C1) {
+		return nil, fmt.Errorf("weights that no map of this job left: their c1 is not the derived one; ask another node")
+	}
 	ops := make([]operand, len(blocks))
 	for i, b := range blocks {
 		if len(b) != ev.plan.Packing.Vectors() || b[0].Level() != ev.profile.MaxLevel() {
@@ -80,10 +93,10 @@ func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, zero *
 	if err != nil {
 		return nil, err
 	}
-	if zero == nil { // attack tests alone
+	if on.zero == nil {
 		return x[0], nil
 	}
-	return he.Add(x[0], zero), nil
+	return he.Add(x[0], on.zero), nil
 }
 
 func (ev *Evaluator) checkBlock(b Block) error {
@@ -393,9 +406,4 @@ func (p Plan) AverageFactor(n int) float64 {
 func (p Plan) GradientError(n, blocks int) float64 {
 	slots := float64(p.Profile.Slots())
 	return math.Exp2(-20) * math.Sqrt(slots*float64(blocks)) * math.Sqrt(float64(p.Packing.Width)) / float64(n)
-}
-
-// LocalStream is the stream of one local update's encryption of zero.
-func LocalStream(seed he.Seed, round he.Digest, step int) *he.Stream {
-	return seed.Stream("local-update", round[:], binary.BigEndian.AppendUint32(nil, uint32(step)))
 }

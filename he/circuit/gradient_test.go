@@ -180,7 +180,7 @@ func testGradient(t *testing.T, b *bench, d int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := ev.LocalGradient(cw, []PlainBlock{plain}, b.pk, b.seed.Stream("local"))
+	x, err := ev.LocalGradient(cw, cw.C1, []PlainBlock{plain}, b.pk, b.seed.Stream("local"))
 	if err != nil {
 		t.Fatal(err)
 	}

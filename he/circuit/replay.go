@@ -1,0 +1,154 @@
+package circuit
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/commonseal/commonseal/he"
+)
+
+// An OpKind says what a recorded operation computed. The numbers are part of
+// the record: never reuse or renumber one.
+type OpKind uint8
+
+const (
+	OpGradient OpKind = 1 // weights, then vectors block by block → a gradient for each group
+	OpSum      OpKind = 2 // ciphertexts → their sum
+	OpValue    OpKind = 3 // updates, direction → values
+)
+
+// An Op is one recorded operation: what went in and what came out, by digest
+// (law L11). The plan and the keys are those of the job.
+type Op struct {
+	Kind    OpKind
+	Groups  []int // of a gradient: blocks in each group
+	Inputs  []he.Digest
+	Outputs []he.Digest
+}
+
+// Digest identifies the record.
+func (o Op) Digest() he.Digest {
+	b := []byte{byte(o.Kind)}
+	list := func(n int) { b = binary.BigEndian.AppendUint32(b, uint32(n)) }
+	list(len(o.Groups))
+	for _, g := range o.Groups {
+		list(g)
+	}
+	for _, digests := range [][]he.Digest{o.Inputs, o.Outputs} {
+		list(len(digests))
+		for _, d := range digests {
+			b = append(b, d[:]...)
+		}
+	}
+	return he.HashParts("op", b)
+}
+
+// A ReplayError says that an operation, done again, gives another output than
+// was recorded.
+type ReplayError struct {
+	Output         int
+	Recorded, Seen he.Digest
+}
+
+// Error names both digests.
+func (e *ReplayError) Error() string {
+	return fmt.Sprintf("replay: output %d is %x, but %x was recorded; keep both as evidence", e.Output, e.Seen[:6], e.Recorded[:6])
+}
+
+// A Replayer does recorded operations of one job again.
+type Replayer struct {
+	Steps  *Evaluator
+	Values *Valuer
+	// Blob is the encoding of a ciphertext by its digest.
+	Blob func(he.Digest) ([]byte, error)
+}
+
+// Replay does op again and compares what comes out. The error is a
+// [*ReplayError] if it differs, and another if op or a blob is not usable.
+func (r *Replayer) Replay(op Op) error {
+	outputs, err := r.compute(op)
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	if len(outputs) != len(op.Outputs) {
+		return fmt.Errorf("replay: %d outputs are recorded and %d come out", len(op.Outputs), len(outputs))
+	}
+	for i, c := range outputs {
+		if d := c.Digest(); d != op.Outputs[i] {
+			return &ReplayError{Output: i, Recorded: op.Outputs[i], Seen: d}
+		}
+	}
+	return nil
+}
+
+func (r *Replayer) compute(op Op) ([]*he.Ciphertext, error) {
+	switch op.Kind {
+	case OpGradient:
+		return r.gradient(op)
+	case OpSum:
+		p := r.Steps.profile
+		cs, err := r.fetch(op.Inputs, p, p.Floor(), GradientLogScale(p))
+		if err != nil {
+			return nil, err
+		}
+		if len(cs) == 0 {
+			return nil, fmt.Errorf("a sum of nothing")
+		}
+		return []*he.Ciphertext{he.Add(cs...)}, nil
+	case OpValue:
+		p := r.Values.profile
+		cs, err := r.fetch(op.Inputs, p, p.MaxLevel(), p.LogScale())
+		if err != nil {
+			return nil, err
+		}
+		if len(cs) != 2 {
+			return nil, fmt.Errorf("a value of %d ciphertexts; it takes updates and a direction", len(cs))
+		}
+		v, err := r.Values.Value(cs[0], cs[1])
+		return []*he.Ciphertext{v}, err
+	default:
+		return nil, fmt.Errorf("operation %d is not known here; is the record newer?", op.Kind)
+	}
+}
+
+func (r *Replayer) gradient(op Op) ([]*he.Ciphertext, error) {
+	p, vectors, blocks := r.Steps.profile, r.Steps.plan.Packing.Vectors(), 0
+	for _, n := range op.Groups {
+		if n < 0 || n > len(op.Inputs) {
+			return nil, fmt.Errorf("a group of %d blocks", n)
+		}
+		blocks += n
+	}
+	if len(op.Inputs) != 1+blocks*vectors {
+		return nil, fmt.Errorf("a gradient of %d inputs; weights and %d blocks of %d vectors are %d", len(op.Inputs), blocks, vectors, 1+blocks*vectors)
+	}
+	cs, err := r.fetch(op.Inputs, p, p.MaxLevel(), p.LogScale())
+	if err != nil {
+		return nil, err
+	}
+	groups, rest := make([][]Block, len(op.Groups)), cs[1:]
+	for g, n := range op.Groups {
+		for range n {
+			groups[g], rest = append(groups[g], rest[:vectors:vectors]), rest[vectors:]
+		}
+	}
+	return r.Steps.Gradient(cs[0], groups)
+}
+
+// fetch parses the inputs, which must be what their digests say.
+func (r *Replayer) fetch(digests []he.Digest, p *he.Profile, level, logScale int) ([]*he.Ciphertext, error) {
+	out := make([]*he.Ciphertext, len(digests))
+	for i, d := range digests {
+		b, err := r.Blob(d)
+		if err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		if out[i], err = he.ParseCiphertext(b, p, level, logScale); err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		if got := out[i].Digest(); got != d {
+			return nil, fmt.Errorf("input %d: the blob's digest is %x, not %x; fetch it from another node", i, got[:6], d[:6])
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,95 @@
+package multiparty
+
+import (
+	"github.com/commonseal/commonseal/he"
+)
+
+// A TrainingStep is one step's collective map: gradient to next weights and
+// momentum and, where the step is valued, companies' updates and the direction
+// they are valued in to the release profile (PROTOCOL §3 and §7).
+//
+// Inputs, all of the train profile at its floor: weights v and momentum β, as
+// the step before left them; then gradients at GradientLogScale, class sums
+// over all rows: one of all companies, or, valued, one of each company and one
+// of the validation rows. Outputs: v, β; valued, updates and direction.
+type TrainingStep struct {
+	Train, Release   *he.Profile
+	Width            int
+	GradientLogScale int
+	Rows             int     // the companies' rows together
+	LearningRate     float64 // η
+	Momentum         float64 // Nesterov's coefficient of this step
+	Valued           int     // companies whose updates are kept apart, 0: not valued
+	ValidationRows   int     // of a valued step
+	Shared           bool    // leave shares of the model: the last step
+}
+
+// modelLogScale is the scale of shared weights, in bits.
+const modelLogScale = 24
+
+// Map is the step's map. Factors turn a gradient's kept coefficients into those
+// of the mean over rows: the sum over slots equal mod Width is Slots/Width times
+// them.
+func (s TrainingStep) Map() *Map {
+	state := Input{Profile: s.Train, Level: s.Train.Floor(), LogScale: s.Train.LogScale(), LogValue: he.LogRefreshValue}
+	gradient := state
+	gradient.LogScale = s.GradientLogScale
+	m := &Map{Width: s.Width, Inputs: []Input{state, state}}
+	for range max(1, s.Valued) {
+		m.Inputs = append(m.Inputs, gradient)
+	}
+
+	gamma, eta := s.Momentum, s.LearningRate*s.mean(s.Rows)
+	next := []Term{s.term(0, 1)}
+	ahead := []Term{s.term(0, 1+gamma), s.term(1, -gamma)}
+	for i := 2; i < len(m.Inputs); i++ {
+		next = append(next, s.term(i, eta))
+		ahead = append(ahead, s.term(i, (1+gamma)*eta))
+	}
+	m.Outputs = []Output{{s.Train, ahead}, {s.Train, next}}
+	if s.Valued > 0 {
+		m.Inputs = append(m.Inputs, gradient)
+		m.Outputs = append(m.Outputs, s.updates(), s.direction())
+	}
+	if s.Shared {
+		m.Model = &Model{LogScale: modelLogScale, Terms: next}
+	}
+	return m
+}
+
+func (s TrainingStep) term(input int, factor float64) Term {
+	return Periodic(s.Train, s.Width, input, factor)
+}
+
+func (s TrainingStep) mean(rows int) float64 {
+	return float64(s.Train.Slots()) / float64(s.Width) / float64(rows)
+}
+
+// updates puts company i's update, in units of η, at coefficients 2·Width·i
+// and on. A coefficient k stands for X^k + X^-k and 0 for 1 alone, so products
+// find every company's but the first's once where they find the first's twice.
+func (s TrainingStep) updates() Output {
+	out := Output{Profile: s.Release}
+	for i := range s.Valued {
+		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: s.mean(s.Rows), Offset: 2 * s.Width * i, Stride: 1, Double: i > 0})
+	}
+	return out
+}
+
+// direction is g − U/2, U in units of η, at coefficients 0 to Width-1.
+func (s TrainingStep) direction() Output {
+	out := Output{Profile: s.Release}
+	for i := range s.Valued {
+		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: -s.mean(s.Rows) / 2, Stride: 1})
+	}
+	out.Terms = append(out.Terms, Term{Input: 2 + s.Valued, Factor: s.mean(s.ValidationRows), Stride: 1})
+	return out
+}
+
+// StartMap is the map of step 0's state: from an encryption of zero to weights
+// and momentum whose c1 nobody chose.
+func StartMap(train *he.Profile, width int) *Map {
+	in := Input{Profile: train, Level: train.Floor(), LogScale: train.LogScale(), LogValue: he.LogRefreshValue}
+	zero := Output{train, []Term{Periodic(train, width, 0, 1)}}
+	return &Map{Width: width, Inputs: []Input{in}, Outputs: []Output{zero, zero}}
+}
