@@ -1,6 +1,8 @@
 package multiparty
 
 import (
+	"slices"
+
 	"github.com/commonseal/commonseal/he"
 )
 
@@ -23,9 +25,6 @@ type TrainingStep struct {
 	ValidationRows   int     // of a valued step
 	Shared           bool    // leave shares of the model: the last step
 }
-
-// modelLogScale is the scale of shared weights, in bits.
-const modelLogScale = 24
 
 // Map is the step's map. Factors turn a gradient's kept coefficients into those
 // of the mean over rows: the sum over slots equal mod Width is Slots/Width times
@@ -52,7 +51,11 @@ func (s TrainingStep) Map() *Map {
 		m.Outputs = append(m.Outputs, s.updates(), s.direction())
 	}
 	if s.Shared {
-		m.Model = &Model{LogScale: modelLogScale, Terms: next}
+		weights := slices.Clone(next)
+		for i := range weights {
+			weights[i].Stride = 1
+		}
+		m.Model = &Model{LogScale: he.LogWeights, Terms: weights}
 	}
 	return m
 }
