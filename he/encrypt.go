@@ -191,11 +191,16 @@ func (p *Profile) errorQ(level int, s *Stream) ring.Poly {
 }
 
 // Append adds the encoding of k to dst.
-func (k *PublicKey) Append(dst []byte) []byte {
+func (k *PublicKey) Append(dst []byte) []byte { return k.object().Append(dst) }
+
+// Digest is SHA-256 of the encoding.
+func (k *PublicKey) Digest() Digest { return k.object().Digest() }
+
+func (k *PublicKey) object() *Object {
 	r := k.Profile.RingQ(k.Profile.MaxLevel())
 	b := r.NewPoly()
 	r.IMForm(k.B, b)
-	return (&Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}).Append(dst)
+	return &Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}
 }
 
 // ParsePublicKey decodes a public key and expands its uniform half. The caller
