@@ -99,6 +99,24 @@ func TestQuerierKeyIsOfItsSeed(t *testing.T) {
 	}
 }
 
+func TestWide(t *testing.T) {
+	const logBound, n = 24, 1<<16 + 1
+	v := make([]int64, n)
+	he.Seed{8}.Stream("wide").Wide(v, logBound)
+	var sum, square float64
+	for _, x := range v {
+		if x < -1<<logBound || x >= 1<<logBound {
+			t.Fatalf("%d is out of range", x)
+		}
+		y := math.Ldexp(float64(x), -logBound)
+		sum, square = sum+y, square+y*y
+	}
+	// Uniform on [-1, 1): deviations 1/√3 of a value and √(4/45) of its square.
+	if mean, variance := sum/n, square/n; math.Abs(mean) > 6/math.Sqrt(3*n) || math.Abs(variance-1./3) > 6*math.Sqrt(4./45/n) {
+		t.Errorf("mean %g and mean square %g of uniform values in [-1, 1)", mean, variance)
+	}
+}
+
 func TestCentred(t *testing.T) {
 	r := hetest.Profiles(t).Serve.RingQ(1)
 	q := r.ModulusAtLevel[1]
