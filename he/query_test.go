@@ -133,7 +133,7 @@ func TestCentred(t *testing.T) {
 }
 
 // Law L1: whatever is accepted, Append gives back byte for byte.
-func FuzzParseQuery(f *testing.F) {
+func FuzzQueryBytes(f *testing.F) {
 	p := hetest.Profiles(f).Serve
 	_, pk := querier(p)
 	q, err := he.EncryptQueries(pk, rowsOf(2, 4), 16, he.Seed{1}.Stream("q"))
@@ -150,7 +150,7 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-func FuzzParseAnswer(f *testing.F) {
+func FuzzAnswerBytes(f *testing.F) {
 	p := hetest.Profiles(f).Serve
 	a := &he.Answer{Profile: p, Width: 16, C0: p.NewPolyQ(1), C1: p.NewPolyQ(1)}
 	f.Add(a.Append(nil), 16)

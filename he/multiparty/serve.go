@@ -2,7 +2,7 @@ package multiparty
 
 import (
 	"fmt"
-	"log/slog"
+	"io"
 	"math"
 	"math/big"
 
@@ -46,14 +46,8 @@ func ParseModelShare(b []byte, p *he.Profile) (*ModelShare, error) {
 	return &ModelShare{o}, nil
 }
 
-// String hides the share.
-func (*ModelShare) String() string { return "[secret]" }
-
-// GoString hides the share.
-func (*ModelShare) GoString() string { return "[secret]" }
-
-// LogValue hides the share.
-func (*ModelShare) LogValue() slog.Value { return slog.StringValue("[secret]") }
+// Format hides the share, whatever the verb.
+func (*ModelShare) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
 
 // polynomial is W(X^-1), W = Σ w_j·X^j, in the NTT domain and Montgomery form:
 // coefficient kD of its product with a query is Σ_j w_j·x_kj.
@@ -76,7 +70,8 @@ func (s *ModelShare) polynomial() ring.Poly {
 }
 
 // A Server answers queries on its share of one model (PROTOCOL §5.1). No share
-// of a key is an input to an answer. It is safe for concurrent use.
+// of a key is an input to an answer. It is safe for concurrent use and never
+// prints.
 type Server struct {
 	profile *he.Profile
 	width   int
@@ -87,6 +82,9 @@ type Server struct {
 	pairs   []he.Seed // with each other server
 	off     serveDefences
 }
+
+// Format hides the share and the seeds, whatever the verb.
+func (*Server) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
 
 // serveDefences are switched off by attack tests alone, one at a time.
 type serveDefences struct {
@@ -158,7 +156,7 @@ func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, er
 	return a, nil
 }
 
-// secret draws u, noise e0 and e1.
+// secret draws u, noise draws e0 and e1.
 func (s *Server) secret(stream *he.Stream, v []int64) {
 	if s.off.wide {
 		stream.Ternary(v)

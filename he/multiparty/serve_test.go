@@ -241,6 +241,9 @@ func TestAnswersRepeat(t *testing.T) {
 		return q
 	}
 	again := serve(t, p, normal(16), 2, serveDefences{})
+	if printed := fmt.Sprintf("%v %+v", s.servers[0], s.servers[0]); printed != "[secret] [secret]" {
+		t.Errorf("a server prints as %q", printed)
+	}
 	first := s.shares(t, query("q"), 4)[0].Append(nil)
 	if !bytes.Equal(first, again.shares(t, query("q"), 4)[0].Append(nil)) {
 		t.Error("a repeat gave other bytes")
