@@ -192,13 +192,19 @@ func (p *Profile) errorQ(level int, s *Stream) ring.Poly {
 	return p.SmallQ(level, v)
 }
 
-// Append adds the encoding of k to dst.
-func (k *PublicKey) Append(dst []byte) []byte {
+// object is k as an object, its b part out of Montgomery form.
+func (k *PublicKey) object() *Object {
 	r := k.Profile.RingQ(k.Profile.MaxLevel())
 	b := r.NewPoly()
 	r.IMForm(k.B, b)
-	return (&Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}).Append(dst)
+	return &Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}
 }
+
+// Append adds the encoding of k to dst.
+func (k *PublicKey) Append(dst []byte) []byte { return k.object().Append(dst) }
+
+// Digest is SHA-256 of the encoding.
+func (k *PublicKey) Digest() Digest { return k.object().Digest() }
 
 // ParsePublicKey decodes a public key and expands its uniform half. The caller
 // compares Seed with the one it derives. The error is a [*DecodeError].

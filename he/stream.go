@@ -148,6 +148,19 @@ func (s *Stream) Ternary(v []int64) {
 	}
 }
 
+// Wide fills v with independent uniform values of [-2^logBound, 2^logBound),
+// logBound below 32.
+func (s *Stream) Wide(v []int64, logBound int) {
+	mask := uint64(1)<<(logBound+1) - 1
+	for i := 0; i < len(v); i += 2 {
+		w := s.Uint64()
+		v[i] = int64(w&mask) - 1<<logBound
+		if i+1 < len(v) {
+			v[i+1] = int64(w>>32&mask) - 1<<logBound
+		}
+	}
+}
+
 // Masked returns a uniform integer in [-2^logBound, 2^logBound).
 func (s *Stream) Masked(logBound int) *big.Int {
 	words := make([]big.Word, (logBound+1+bits.UintSize-1)/bits.UintSize)

@@ -2,7 +2,6 @@ package multiparty
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -41,13 +40,6 @@ type Input struct {
 type Output struct {
 	Profile *he.Profile
 	Terms   []Term
-}
-
-// A Model is a result that is never encrypted: every party keeps an integer
-// share of it, at scale 2^LogScale.
-type Model struct {
-	LogScale int
-	Terms    []Term
 }
 
 // A Term adds Factor times kept coefficient k of an input to coefficient
@@ -369,8 +361,8 @@ func residue(v *big.Int, q uint64) uint64 {
 	return rem
 }
 
-// linear applies terms to kept coefficients, at scale 2^logScale: coefficient
-// position to value.
+// linear applies terms to kept coefficients, at scale 2^(logScale+factorBits):
+// coefficient position to value, not rounded yet.
 func (m *Map) linear(terms []Term, logScale int, kept [][]*big.Int) map[int]*big.Int {
 	out := map[int]*big.Int{}
 	for _, t := range terms {
@@ -387,11 +379,14 @@ func (m *Map) linear(terms []Term, logScale int, kept [][]*big.Int) map[int]*big
 			out[at].Add(out[at], new(big.Int).Mul(v, factor))
 		}
 	}
-	half := new(big.Int).Lsh(big.NewInt(1), factorBits-1)
-	for _, v := range out {
-		v.Rsh(v.Add(v, half), factorBits) // floor: the one rounding, for masks and values alike
-	}
 	return out
+}
+
+// roundShift divides v by 2^bits, to the nearest: the one rounding of a map, for
+// masks and values alike.
+func roundShift(v *big.Int, bits uint) *big.Int {
+	half := new(big.Int).Lsh(big.NewInt(1), bits-1)
+	return v.Rsh(v.Add(v, half), bits)
 }
 
 // place is the output polynomial of linear(kept) plus a fresh error if a
@@ -406,32 +401,12 @@ func (m *Map) place(spec Output, kept [][]*big.Int, stream *he.Stream) ring.Poly
 		he.SetSmall(r, e, out)
 	}
 	for at, v := range m.linear(spec.Terms, p.LogScale(), kept) {
+		v = roundShift(v, factorBits)
 		for i, sub := range r.SubRings[:r.Level()+1] {
 			out.Coeffs[i][at] = ring.CRed(out.Coeffs[i][at]+residue(v, sub.Modulus), sub.Modulus)
 		}
 	}
 	r.NTT(out, out)
-	return out
-}
-
-// ErrNoModel is returned when a map leaves no model shares.
-var ErrNoModel = errors.New("this map leaves no model shares")
-
-// ModelShare is the integer share of the model this party keeps: what the map
-// makes of its masks. It is a secret, and a repeat gives the same integers.
-func (r *Round) ModelShare(s *Secrets) ([]*big.Int, error) {
-	if r.m.Model == nil {
-		return nil, ErrNoModel
-	}
-	return r.m.weights(r.masks(s)), nil
-}
-
-// weights are the model's Width integers.
-func (m *Map) weights(kept [][]*big.Int) []*big.Int {
-	out := make([]*big.Int, m.Width)
-	for at, v := range m.linear(m.Model.Terms, m.Model.LogScale, kept) {
-		out[at] = v
-	}
 	return out
 }
 
