@@ -2,10 +2,11 @@ package local
 
 import (
 	"context"
-	"encoding/hex"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/commonseal/commonseal/federation/table"
@@ -27,25 +28,26 @@ type Options struct {
 	Profiles he.Profiles
 }
 
-// Validation is the fraction of a company's rows that it sets aside to value
+// validation is the fraction of the rows that companies set aside to value
 // contributions with. They never train.
-const Validation = 0.1
+const validation = 0.1
 
 // A Progress is told how far a named stage is: done of total.
 type Progress func(stage string, done, total int)
 
 // Run trains on data, values and serves, and returns what it measured.
-func Run(ctx context.Context, data *table.Table, o Options, progress Progress) (*Report, error) {
+func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*Report, error) {
 	start := time.Now()
 	f, err := found(data, o, progress)
 	if err != nil {
 		return nil, err
 	}
-	for _, stage := range []func(context.Context) error{f.ceremony, f.contribute, f.train, f.release, f.serve, f.compare} {
+	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
 		if err := stage(ctx); err != nil {
 			return nil, err
 		}
 	}
+	f.compare()
 	f.report.SecondsTotal = time.Since(start).Seconds()
 	f.report.PeakRSS = peakRSS()
 	return f.report, nil
@@ -53,16 +55,153 @@ func Run(ctx context.Context, data *table.Table, o Options, progress Progress) (
 
 // A federation is one run: the roles, and what passes between them.
 type federation struct {
-	options   Options
-	profiles  he.Profiles
-	plan      circuit.Plan
+	job       job
+	steps     int
 	seed      he.Seed
-	roster    multiparty.Roster
+	session   he.Digest
 	companies []*company
 	node      *node
-	test      he.Rows // the querier's rows, unsigned
-	labels    []float64
-	twin      twin
+	questions he.Rows   // the querier's rows, unsigned
+	labels    []float64 // of them, ±1
+	uploaded  atomic.Int64
 	report    *Report
 	progress  Progress
+}
+
+// A job is what all roles agree on before they begin.
+type job struct {
+	profiles       he.Profiles
+	plan           circuit.Plan
+	twin           circuit.Twin
+	rows           int // training rows of all companies
+	validationRows int
+	companies      int
+	valued         map[int]bool // steps
+}
+
+// step is the collective map of step t.
+func (j job) step(t int) *multiparty.Map {
+	s := multiparty.TrainingStep{
+		Train: j.profiles.Train, Release: j.profiles.Release,
+		Width:            j.plan.Packing.Width,
+		GradientLogScale: circuit.GradientLogScale(j.profiles.Train),
+		Rows:             j.rows, LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(t),
+		Shared: t == j.twin.Steps-1,
+	}
+	if j.valued[t] {
+		s.Valued, s.ValidationRows = j.companies, j.validationRows
+	}
+	return s.Map()
+}
+
+// round is the digest of a round's descriptor.
+func (j job) round(purpose string, t int) he.Digest {
+	return he.HashParts("local/round", []byte(purpose), binary.BigEndian.AppendUint64(nil, uint64(t)))
+}
+
+// found deals rows out and makes the plan; nobody has a key yet.
+func found(data table.Table, o Options, progress Progress) (*federation, error) {
+	if o.Profiles.Train == nil {
+		o.Profiles = he.Standard()
+	}
+	if o.LearningRate == 0 {
+		o.LearningRate = circuit.LearningRate(data.Columns() + 1)
+	}
+	training, checking, test, err := data.Split(o.Test, validation, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	shards, err := training.Shard(o.Companies, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	// A class with fewer rows than companies leaves some without any to check with.
+	checks, err := checking.Shard(min(o.Companies, min(checking.Classes())), o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	f := &federation{
+		seed:      he.Seed(he.HashParts("local/seed", binary.BigEndian.AppendUint64(nil, o.Seed))),
+		questions: rowsOf(test, table.Table.AppendRow), labels: test.Labels(),
+		progress: progress,
+	}
+	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))
+	var rows []int
+	for i, shard := range shards {
+		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
+		c.training = rowsOf(shard, table.Table.AppendSigned)
+		c.validation = he.Rows{Columns: c.training.Columns}
+		if i < len(checks) {
+			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
+		}
+		f.companies = append(f.companies, c)
+		rows = append(rows, shard.Len())
+	}
+	plan, err := circuit.NewPlan(o.Profiles.Train, data.Columns()+1, rows)
+	if err != nil {
+		return nil, err
+	}
+	if limit := circuit.ValuedCompanies(o.Profiles.Release, plan.Packing.Width); o.Companies > limit {
+		return nil, fmt.Errorf("%d companies of %d columns; profile %s values up to %d: take fewer columns or companies", o.Companies, data.Columns(), o.Profiles.Release.Name(), limit)
+	}
+	f.job = job{
+		profiles: o.Profiles, plan: plan, companies: o.Companies,
+		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps},
+		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
+	}
+	f.report = &Report{
+		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
+		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: circuit.Interval,
+		CompanyRows: rows, Plan: plan.String(), Warnings: []string{},
+	}
+	return f, nil
+}
+
+// rowsOf packs a table's rows as one of its append methods has them.
+func rowsOf(t table.Table, add func(table.Table, []float64, int) []float64) he.Rows {
+	x := he.Rows{Columns: t.Columns() + 1, Values: make([]float64, 0, t.Len()*(t.Columns()+1))}
+	for i := range t.Len() {
+		x.Values = add(t, x.Values, i)
+	}
+	return x
+}
+
+// together calls do(0..n-1) on all cores, as that many roles would on machines
+// of their own, and returns the error of the lowest index.
+func together(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = do(i)
+			}
+		}()
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everybody calls do for all companies at once.
+func (f *federation) everybody(do func(c *company) error) error {
+	return together(len(f.companies), func(i int) error {
+		if err := do(f.companies[i]); err != nil {
+			return fmt.Errorf("%s: %w", f.companies[i].name, err)
+		}
+		return nil
+	})
+}
+
+// send counts what a company uploads and passes it on.
+func (f *federation) send(b []byte) []byte {
+	f.uploaded.Add(int64(len(b)))
+	return b
 }

@@ -1,5 +1,7 @@
 package local
 
+import "time"
+
 // A Report is what a run measured. Times are wall-clock seconds on the machine
 // that ran it; every accuracy is over the test rows.
 type Report struct {
@@ -11,6 +13,7 @@ type Report struct {
 	Companies    int     `json:"companies"`
 	Local        int     `json:"local"`
 	Steps        int     `json:"steps"`
+	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
 
 	// MarginMax is the largest |margin| the twin met; beyond Interval the
@@ -50,4 +53,17 @@ type Report struct {
 	// OpDigests name the output of every recorded operation in order: the same
 	// seed and inputs give the same digests on any number of cores.
 	OpDigests []string `json:"op_digests"`
+
+	scores []float64 // of the test rows, as decrypted
+}
+
+// pace splits the time of all steps into steps as such and what valuation
+// added to some.
+func (r *Report) pace(plain, valued time.Duration, steps, valuedSteps int) {
+	if steps == valuedSteps {
+		r.SecondsPerStep = valued.Seconds() / float64(steps)
+		return
+	}
+	r.SecondsPerStep = plain.Seconds() / float64(steps-valuedSteps)
+	r.SecondsValuation = max(0, valued.Seconds()-float64(valuedSteps)*r.SecondsPerStep)
 }

@@ -2,7 +2,6 @@ package circuit
 
 import (
 	"fmt"
-	"math"
 	"math/big"
 
 	"github.com/commonseal/commonseal/he"
@@ -392,18 +391,4 @@ func (wk *worker) columnSum(level int, blocks []operand, errors [][]pair, mine [
 		return []ring.Poly{wk.profile.NewPolyQ(level), wk.profile.NewPolyQ(level)}
 	}
 	return wk.products(level, all, 0, len(es), es)
-}
-
-// AverageFactor turns kept coefficients of a gradient into those of the mean
-// over n rows of p(m)·z: the sum over slots is Slots/Width times them.
-func (p Plan) AverageFactor(n int) float64 {
-	return float64(p.Profile.Slots()) / float64(p.Packing.Width) / float64(n)
-}
-
-// GradientError bounds the error of one mean gradient coordinate over n rows
-// in blocks, from encryption and rescaling noise: fresh noise of 2^-26 a slot
-// relative to values in [-1, 1], summed over the slots of every block.
-func (p Plan) GradientError(n, blocks int) float64 {
-	slots := float64(p.Profile.Slots())
-	return math.Exp2(-20) * math.Sqrt(slots*float64(blocks)) * math.Sqrt(float64(p.Packing.Width)) / float64(n)
 }

@@ -1,0 +1,85 @@
+package local
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/circuit"
+	"gonum.org/v1/gonum/floats"
+)
+
+// compare runs the cleartext twins and measures the encrypted run against
+// them. It adds up all shares of the model, which no deployment may.
+func (f *federation) compare() {
+	r, twin := f.report, f.job.twin
+	training, checking := make([]he.Rows, len(f.companies)), make([]he.Rows, len(f.companies))
+	for i, c := range f.companies {
+		training[i], checking[i] = c.training, c.validation
+	}
+	weights, starts, margin := twin.Train(training)
+	r.MarginMax = margin
+	if margin > circuit.Interval {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("margins reach %.1f, beyond the polynomial's interval of ±%.0f: use a lower learning rate or fewer steps", margin, circuit.Interval))
+	}
+	r.ValuesTwin = make([]float64, len(f.companies))
+	for t, w := range starts {
+		if f.job.valued[t] {
+			floats.Add(r.ValuesTwin, twin.Values(w, training, checking))
+		}
+	}
+	r.ValuesBound = f.valuesBound()
+
+	shared := f.sharedWeights()
+	r.MaxWeightError = floats.Distance(shared[:len(weights)], weights, math.Inf(1))
+	r.AnswerError = floats.Distance(r.scores, circuit.Scores(shared[:len(weights)], f.questions), math.Inf(1))
+
+	exact := twin
+	exact.Exact = true
+	plaintext, _, _ := exact.Train(training)
+	auc := func(w []float64) float64 { return table.AUC(circuit.Scores(w, f.questions), f.labels) }
+	r.AUCEncrypted, r.AccuracyEncrypted = table.AUC(r.scores, f.labels), table.Accuracy(r.scores, f.labels)
+	r.AUCTwin, r.AUCPlaintext = auc(weights), auc(plaintext)
+	for i := range training {
+		alone, _, _ := exact.Train(training[i : i+1])
+		r.SoloAUC = append(r.SoloAUC, auc(alone))
+	}
+	r.BytesUploaded = f.uploaded.Load()
+	for _, op := range f.node.ops {
+		d := op.Digest()
+		r.OpDigests = append(r.OpDigests, hex.EncodeToString(d[:]))
+	}
+}
+
+// sharedWeights adds up all shares of the model.
+func (f *federation) sharedWeights() []float64 {
+	out := make([]float64, len(f.node.remainder))
+	for j, v := range f.node.remainder {
+		sum := new(big.Int).Set(v)
+		for _, c := range f.companies {
+			sum.Add(sum, c.weights[j])
+		}
+		w, _ := new(big.Float).SetInt(sum).Float64()
+		out[j] = math.Ldexp(w, -he.LogWeights)
+	}
+	return out
+}
+
+// valuesBound is the declared bound of |values − values_twin|: the circuits'
+// and the opening's.
+func (f *federation) valuesBound() float64 {
+	width, blocks := f.job.plan.Packing.Width, 0
+	for _, c := range f.companies {
+		blocks += len(c.blocks(c.training)) + len(c.blocks(c.validation))
+	}
+	opened, err := f.released().flooding.ValueError(f.job.profiles.Release, len(f.companies))
+	if err != nil {
+		return math.NaN() // unreachable: the release went through
+	}
+	columns := f.questions.Columns
+	return f.job.plan.ValueError(f.job.twin, len(f.job.valued), columns, f.job.rows, f.job.validationRows, blocks) +
+		opened*f.job.twin.LearningRate*float64(width)
+}

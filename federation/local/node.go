@@ -1,0 +1,138 @@
+package local
+
+import (
+	"math/big"
+
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/circuit"
+	"github.com/commonseal/commonseal/he/multiparty"
+)
+
+// A node is the aggregation node: it holds ciphertexts, evaluates and adds
+// shares up. It has no key share.
+type node struct {
+	job       job
+	roster    multiparty.Roster
+	publicKey *he.PublicKey
+	evaluator *circuit.Evaluator
+	valuer    *circuit.Valuer
+
+	blocks, validation [][]circuit.Block // by company; a local one has none
+
+	v, beta   *he.Ciphertext   // weights and momentum, at the top level
+	values    []*he.Ciphertext // of valued steps
+	remainder []*big.Int       // of the shared model
+	model     he.Digest
+
+	ops  []circuit.Op
+	keep func(*he.Ciphertext) // called for what operations take and give; nil: forget
+}
+
+// accept parses a block of a contribution.
+func (n *node) accept(to *[]circuit.Block, vectors [][]byte) error {
+	p := n.job.profiles.Train
+	block := make(circuit.Block, len(vectors))
+	for i, b := range vectors {
+		var err error
+		if block[i], err = he.ParseCiphertext(b, p, p.MaxLevel(), p.LogScale()); err != nil {
+			return err
+		}
+	}
+	*to = append(*to, block)
+	return nil
+}
+
+// parseUpdate parses a local company's gradient.
+func (n *node) parseUpdate(b []byte) (*he.Ciphertext, error) {
+	p := n.job.profiles.Train
+	return he.ParseCiphertext(b, p, p.Floor(), circuit.GradientLogScale(p))
+}
+
+// gradients evaluates the groups, and records it.
+func (n *node) gradients(groups [][]circuit.Block) ([]*he.Ciphertext, error) {
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	out, err := n.evaluator.Gradient(n.v, groups)
+	if err != nil {
+		return nil, err
+	}
+	op := circuit.Op{Kind: circuit.OpGradient}
+	inputs := []*he.Ciphertext{n.v}
+	for _, g := range groups {
+		op.Groups = append(op.Groups, len(g))
+		for _, b := range g {
+			inputs = append(inputs, b...)
+		}
+	}
+	n.record(op, inputs, out)
+	return out, nil
+}
+
+// sum adds gradients up, and records it.
+func (n *node) sum(cs []*he.Ciphertext) *he.Ciphertext {
+	out := he.Add(cs...)
+	n.record(circuit.Op{Kind: circuit.OpSum}, cs, []*he.Ciphertext{out})
+	return out
+}
+
+// value evaluates a valued step, and records it.
+func (n *node) value(updates, direction *he.Ciphertext) error {
+	out, err := n.valuer.Value(updates, direction)
+	if err != nil {
+		return err
+	}
+	n.record(circuit.Op{Kind: circuit.OpValue}, []*he.Ciphertext{updates, direction}, []*he.Ciphertext{out})
+	n.values = append(n.values, out)
+	return nil
+}
+
+func (n *node) record(op circuit.Op, inputs, outputs []*he.Ciphertext) {
+	for _, c := range inputs {
+		op.Inputs = append(op.Inputs, n.digest(c))
+	}
+	for _, c := range outputs {
+		op.Outputs = append(op.Outputs, n.digest(c))
+	}
+	n.ops = append(n.ops, op)
+}
+
+func (n *node) digest(c *he.Ciphertext) he.Digest {
+	if n.keep != nil {
+		n.keep(c)
+	}
+	return c.Digest()
+}
+
+// start is an encryption of zero that everybody makes alike: the first round
+// maps it to weights and momentum.
+func (n *node) start() *he.Ciphertext {
+	p := n.job.profiles.Train
+	digest := n.roster.Digest()
+	return n.publicKey.EncryptZero(p.Floor(), p.LogScale(), he.PublicStream("local/zero", digest[:]))
+}
+
+// finish adds up the shares of a round, all parties' in roster order.
+func (n *node) finish(id he.Digest, m *multiparty.Map, inputs []*he.Ciphertext, shares [][]byte) ([]*he.Ciphertext, error) {
+	round, err := multiparty.NewRound(n.roster, id, m, inputs)
+	if err != nil {
+		return nil, err
+	}
+	parsed := make([]*multiparty.MapShare, len(shares))
+	for i, b := range shares {
+		if parsed[i], err = m.ParseShare(b); err != nil {
+			return nil, err
+		}
+	}
+	outputs, remainder, err := round.Finish(parsed)
+	if err != nil {
+		return nil, err
+	}
+	n.v, n.beta = outputs[0], outputs[1]
+	if remainder != nil {
+		n.remainder = remainder
+		state := n.beta.Digest()
+		n.model = he.HashParts("local/model", id[:], state[:])
+	}
+	return outputs[2:], nil
+}
