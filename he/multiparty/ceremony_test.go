@@ -1,0 +1,430 @@
+package multiparty
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/hetest"
+	"github.com/tuneinsight/lattigo/v5/core/rlwe"
+	"github.com/tuneinsight/lattigo/v5/ring"
+	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
+)
+
+// company is the cast, in roster order.
+var company = []string{"ann", "bob", "cal", "dee", "eve"}
+
+func testPlan(ps he.Profiles) Plan {
+	return Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1, 2, 4}, ReleaseRotations: []int{3}}
+}
+
+// convene begins a ceremony of n parties, everybody's seed of its own.
+func convene(t testing.TB, plan Plan, session string, n int, off ceremonyDefences) []*Ceremony {
+	t.Helper()
+	var out []*Ceremony
+	for i, name := range company[:n] {
+		c, err := newCeremony(plan, he.HashParts(session), company[:n], name, he.Seed{byte(i + 1)}, off)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// inStep drives all parties in step, each on a goroutine of its own, until
+// nobody has anything to say. tamper, if any, sees each message on its way from
+// a party and may change it, or drop it by returning nil. It returns the abort
+// of the first party in the roster that has one.
+func inStep(t testing.TB, parties []*Ceremony, tamper func(from int, msg []byte) []byte) *Abort {
+	t.Helper()
+	for {
+		said, errs := make([][][]byte, len(parties)), make([]error, len(parties))
+		atOnce(len(parties), func(i int) { said[i] = parties[i].Send() })
+		quiet := true
+		for i, msgs := range said {
+			for k := range msgs {
+				if tamper != nil {
+					msgs[k] = tamper(i, msgs[k])
+				}
+				quiet = quiet && msgs[k] == nil
+			}
+		}
+		if quiet {
+			return nil
+		}
+		atOnce(len(parties), func(to int) {
+			for from, msgs := range said {
+				for _, msg := range msgs {
+					if from != to && msg != nil && errs[to] == nil {
+						errs[to] = parties[to].Receive(company[from], msg)
+					}
+				}
+			}
+		})
+		for i, err := range errs {
+			var abort *Abort
+			if errors.As(err, &abort) {
+				return abort
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", company[i], err)
+			}
+		}
+	}
+}
+
+func atOnce(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { do(i) })
+	}
+	wg.Wait()
+}
+
+// finishAll drives to the end and fails the test if the end is another.
+func finishAll(t testing.TB, parties []*Ceremony) {
+	t.Helper()
+	if abort := inStep(t, parties, nil); abort != nil {
+		t.Fatal(abort)
+	}
+	for i, c := range parties {
+		if !c.Done() {
+			t.Fatalf("%s is not done: %v", company[i], c.Expire())
+		}
+	}
+}
+
+// together adds up all parties' secrets of a profile, which only a test may.
+func together(parties []*Ceremony, p *he.Profile) *he.SecretKey {
+	sum := &he.SecretKey{Profile: p, Value: p.RingQP().NewPoly()}
+	for _, c := range parties {
+		p.RingQP().Add(sum.Value, c.forge.secrets.Of(p).Value, sum.Value)
+	}
+	return sum
+}
+
+func TestCeremonyMakesKeys(t *testing.T) {
+	ps := hetest.Profiles(t)
+	for _, n := range []int{2, 3, 5} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			parties := convene(t, testPlan(ps), "epoch", n, ceremonyDefences{})
+			finishAll(t, parties)
+			for _, c := range parties[1:] {
+				if c.KeyDigest() != parties[0].KeyDigest() || c.Roster().Digest() != parties[0].Roster().Digest() {
+					t.Fatal("two parties have different keys")
+				}
+				if c.Secrets() != c.Secrets() || c.Secrets().String() != "[secret]" {
+					t.Fatal("secrets change or show")
+				}
+			}
+			for _, p := range testPlan(ps).profiles() {
+				checkKeys(t, parties, p)
+			}
+		})
+	}
+}
+
+// checkKeys encrypts under the collective public key, squares, relinearises,
+// rotates by every key and decrypts with the sum of all secrets.
+func checkKeys(t *testing.T, parties []*Ceremony, p *he.Profile) {
+	t.Helper()
+	c := parties[len(parties)-1]
+	pk, release := c.PublicKeys()
+	rotations := c.plan.TrainRotations
+	if p == c.plan.Release {
+		pk, rotations = release, c.plan.ReleaseRotations
+	}
+	keys, sk, enc := c.EvaluationKeys(p), together(parties, p), he.NewEncoder(p)
+	x := make([]float64, p.Slots())
+	for i := range x {
+		x[i] = math.Sin(float64(i))
+	}
+	m, err := enc.Encode(x, p.MaxLevel(), p.LogScale())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ct := pk.Encrypt(m, p.LogScale(), he.Seed{9}.Stream("x"))
+	eval := rlwe.NewEvaluator(p.RLWE(), keys.Set())
+	decrypt := func(ct *rlwe.Ciphertext, logScale int) []float64 {
+		m := sk.Phase(&he.Ciphertext{Profile: p, C0: ct.Value[0], C1: ct.Value[1]})
+		p.RingQ(p.MaxLevel()).NTT(m, m)
+		out, err := enc.Decode(m, logScale)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	square := tensor(p.RingQ(p.MaxLevel()), ct)
+	if err := eval.Relinearize(square, square); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range decrypt(square, 2*p.LogScale()) {
+		if math.Abs(got-x[i]*x[i]) > 1e-6 {
+			t.Fatalf("%s: slot %d squared is %g, want %g", p.Name(), i, got, x[i]*x[i])
+		}
+	}
+	for _, k := range rotations {
+		rotated := ct.RLWE().CopyNew()
+		if err := eval.Automorphism(rotated, p.Rotation(k), rotated); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range decrypt(rotated, p.LogScale()) {
+			if want := x[(i+k)%len(x)]; math.Abs(got-want) > 1e-6 {
+				t.Fatalf("%s rotated by %d: slot %d is %g, want %g", p.Name(), k, i, got, want)
+			}
+		}
+	}
+}
+
+// Whatever the order, the delays and the repeats, all parties have the keys
+// that parties in step have.
+func TestCeremonyInAnyOrder(t *testing.T) {
+	ps := hetest.Profiles(t)
+	plan := Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1}}
+	const n = 3
+	calm := convene(t, plan, "epoch", n, ceremonyDefences{})
+	finishAll(t, calm)
+	for seed := range uint64(6) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		parties := convene(t, plan, "epoch", n, ceremonyDefences{})
+		deliverShuffled(t, rng, parties)
+		for i, c := range parties {
+			if !c.Done() {
+				t.Fatalf("order %d: %s is not done: %v", seed, company[i], c.Expire())
+			}
+			if c.KeyDigest() != calm[0].KeyDigest() {
+				t.Fatalf("order %d: %s has other keys", seed, company[i])
+			}
+		}
+	}
+}
+
+type letter struct {
+	from, to int
+	msg      []byte
+}
+
+// deliverShuffled delivers every message at a random time, a fifth of them
+// twice, keeping what comes early.
+func deliverShuffled(t *testing.T, rng *rand.Rand, parties []*Ceremony) {
+	t.Helper()
+	var post []letter
+	for {
+		before := len(post)
+		for i := range parties {
+			for _, msg := range parties[i].Send() {
+				for j := range parties {
+					if i != j {
+						post = append(post, letter{i, j, msg})
+					}
+				}
+			}
+		}
+		if len(post) == 0 && before == 0 {
+			return
+		}
+		k := rng.IntN(len(post))
+		l := post[k]
+		switch err := parties[l.to].Receive(company[l.from], l.msg); {
+		case errors.Is(err, ErrEarly):
+			continue
+		case err != nil:
+			t.Fatalf("%s to %s: %v", company[l.from], company[l.to], err)
+		}
+		if rng.IntN(5) > 0 {
+			post = append(post[:k], post[k+1:]...)
+		}
+	}
+}
+
+// The same arguments and messages give the same bytes; another session gives
+// others throughout, secrets included.
+func TestCeremonyIsAFunction(t *testing.T) {
+	ps := hetest.Profiles(t)
+	record := func(session string) ([]*Ceremony, []string) {
+		var said []string
+		parties := convene(t, testPlan(ps), session, 2, ceremonyDefences{})
+		inStep(t, parties, func(_ int, msg []byte) []byte {
+			said = append(said, string(msg))
+			return msg
+		})
+		return parties, said
+	}
+	_, first := record("epoch")
+	_, again := record("epoch")
+	_, other := record("next epoch")
+	for i := range first {
+		if first[i] != again[i] {
+			t.Fatalf("message %d differs in a repeat", i)
+		}
+		if first[i] == other[i] {
+			t.Fatalf("message %d is that of another session", i)
+		}
+	}
+}
+
+func TestNewCeremonyRefuses(t *testing.T) {
+	ps := hetest.Profiles(t)
+	good := testPlan(ps)
+	for name, tc := range map[string]struct {
+		plan    func(*Plan)
+		parties []string
+		self    string
+	}{
+		"one party":           {nil, company[:1], "ann"},
+		"a party twice":       {nil, []string{"ann", "ann"}, "ann"},
+		"a stranger":          {nil, company[:2], "eve"},
+		"no release profile":  {func(p *Plan) { p.Release = nil }, company[:2], "ann"},
+		"one profile twice":   {func(p *Plan) { p.Release = p.Train }, company[:2], "ann"},
+		"no special primes":   {func(p *Plan) { p.Release = ps.Serve }, company[:2], "ann"},
+		"a rotation by 0":     {func(p *Plan) { p.TrainRotations = []int{0} }, company[:2], "ann"},
+		"a rotation twice":    {func(p *Plan) { p.TrainRotations = []int{1, 1 + ps.Train.Slots()} }, company[:2], "ann"},
+		"a rotation by Slots": {func(p *Plan) { p.ReleaseRotations = []int{ps.Release.Slots()} }, company[:2], "ann"},
+	} {
+		plan := good
+		if tc.plan != nil {
+			tc.plan(&plan)
+		}
+		if _, err := NewCeremony(plan, he.Digest{}, tc.parties, tc.self, he.Seed{1}); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+// Key errors are those of lattigo's own keys, times what n parties and their
+// secrets make of them: √n in a Galois key; s·e0 + u·e1 in a relinearisation
+// key, each 2N products of variance n·2/3 times n·σ².
+func TestKeyErrors(t *testing.T) {
+	ps := hetest.Profiles(t)
+	const n = 3
+	parties := convene(t, testPlan(ps), "epoch", n, ceremonyDefences{})
+	finishAll(t, parties)
+	for _, p := range testPlan(ps).profiles() {
+		keys, all := parties[0].EvaluationKeys(p), together(parties, p)
+		gen := rlwe.NewKeyGenerator(p.RLWE())
+		single := gen.GenSecretKeyNew()
+		for element, key := range keys.Galois {
+			own := keyError(p, gen.GenGaloisKeyNew(element, single).GadgetCiphertext, single.Value, permuted(p, element, single.Value))
+			got := keyError(p, key.GadgetCiphertext, all.Value, permuted(p, element, all.Value))
+			if want := own * math.Sqrt(n); math.Abs(got/want-1) > 0.05 {
+				t.Errorf("%s: Galois error %.2f, want %.2f", p.Name(), got, want)
+			}
+		}
+		own := keyError(p, gen.GenRelinearizationKeyNew(single).GadgetCiphertext, squared(p, single.Value), single.Value)
+		got := keyError(p, keys.Relin.GadgetCiphertext, squared(p, all.Value), all.Value)
+		if want := own * math.Sqrt(2*2*float64(p.N())*n*n*2/3); math.Abs(got/want-1) > 0.1 {
+			t.Errorf("%s: relinearisation error %.0f, want %.0f; one key's is %.2f", p.Name(), got, want, own)
+		}
+	}
+}
+
+func permuted(p *he.Profile, element uint64, s ringqp.Poly) ringqp.Poly {
+	r := p.RingQP()
+	out, inverse := r.NewPoly(), ring.ModExp(element, r.RingQ.NthRoot()-1, r.RingQ.NthRoot())
+	r.AutomorphismNTT(s, inverse, out)
+	return out
+}
+
+func squared(p *he.Profile, s ringqp.Poly) ringqp.Poly {
+	out := p.RingQP().NewPoly()
+	p.RingQP().MulCoeffsMontgomery(s, s, out)
+	return out
+}
+
+// keyError is the root mean square of the error of a key from one secret to
+// another, over all digits, read modulo the first prime.
+func keyError(p *he.Profile, key rlwe.GadgetCiphertext, from, to ringqp.Poly) float64 {
+	sub, sum := p.RingQ(0).SubRings[0], 0.0
+	row := make([]uint64, p.N())
+	special := new(big.Int).Mod(p.RingQP().RingP.ModulusAtLevel[p.Special()-1], new(big.Int).SetUint64(sub.Modulus)).Uint64()
+	for i, digit := range key.Value {
+		sub.MulCoeffsMontgomery(digit[0][1].Q.Coeffs[0], to.Q.Coeffs[0], row)
+		sub.Add(row, digit[0][0].Q.Coeffs[0], row)
+		sub.IMForm(row, row)
+		if i == 0 {
+			lifted := make([]uint64, p.N())
+			sub.MulScalarMontgomery(from.Q.Coeffs[0], special, lifted) // out of Montgomery form
+			sub.Sub(row, lifted, row)
+		}
+		sub.INTT(row, row)
+		for _, x := range row {
+			e := float64(x)
+			if x > sub.Modulus/2 {
+				e = -float64(sub.Modulus - x)
+			}
+			sum += e * e
+		}
+	}
+	return math.Sqrt(sum / float64(len(key.Value)*p.N()))
+}
+
+// The derived bounds hold, with the test's own ciphertext and opening.
+func TestEndTestBounds(t *testing.T) {
+	ps := hetest.Profiles(t)
+	for _, n := range []int{2, 5} {
+		parties := convene(t, testPlan(ps), "epoch", n, ceremonyDefences{})
+		var tests []keyTest
+		var sums []*he.Object
+		inStep(t, parties, func(from int, msg []byte) []byte {
+			if c := parties[from]; c.stage == endTest {
+				tests, sums = c.tests, c.exchanges[endTest].sums
+			}
+			return msg
+		})
+		for i, p := range testPlan(ps).profiles() {
+			logFlood, logBound := testBounds(p, n, len(testPlan(ps).elements(p)))
+			// The error alone: opened with the sum of all secrets and no flooding.
+			f := &forge{secrets: &Secrets{Train: together(parties, p)}}
+			exact := tests[i].logError(f.openShare(part{kind: he.KindOpenShare, profile: p}, tests[i].ciphertext, -1))
+			k := he.LogStat - 1 + (he.LogRefreshes+hetest.LogN)/2
+			opened := tests[i].logError(sums[i])
+			t.Logf("%d parties, %s: error 2^%d of at most 2^%d, opened within 2^%d of at most 2^%d", n, p.Name(), exact, logFlood-k, opened, logBound)
+			if exact > logFlood-k || opened > logBound {
+				t.Errorf("%d parties, %s: a bound does not hold", n, p.Name())
+			}
+			if opened < logFlood {
+				t.Errorf("%d parties, %s: opened within 2^%d: a flooding of 2^%d is missing", n, p.Name(), opened, logFlood)
+			}
+		}
+	}
+}
+
+func TestStandardPlanFits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("production parameters")
+	}
+	ps := he.Standard()
+	plan := Plan{Train: ps.Train, Release: ps.Release}
+	for k := 1; k <= 64; k++ {
+		plan.TrainRotations = append(plan.TrainRotations, k)
+		plan.ReleaseRotations = append(plan.ReleaseRotations, k)
+	}
+	if err := plan.check(he.MaxParties); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkCeremony(b *testing.B) {
+	ps := he.Standard()
+	plan := Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1, 2, 3, 4, 8, 12}}
+	size := 0
+	for b.Loop() {
+		size = 0
+		parties := convene(b, plan, "epoch", 3, ceremonyDefences{})
+		if abort := inStep(b, parties, func(from int, msg []byte) []byte {
+			if from == 0 {
+				size += len(msg)
+			}
+			return msg
+		}); abort != nil || !parties[0].Done() {
+			b.Fatal(abort)
+		}
+	}
+	b.ReportMetric(float64(size), "key-B/party")
+}

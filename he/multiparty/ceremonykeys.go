@@ -1,0 +1,195 @@
+package multiparty
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/commonseal/commonseal/he"
+	"github.com/tuneinsight/lattigo/v5/core/rlwe"
+	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
+)
+
+// makeShares makes this party's shares of the stage, once.
+func (c *Ceremony) makeShares() {
+	x := &c.exchanges[c.stage]
+	if c.stage == nonces || x.sums != nil {
+		return
+	}
+	for _, p := range x.parts {
+		x.sums = append(x.sums, c.makeShare(p))
+	}
+}
+
+func (c *Ceremony) makeShare(p part) *he.Object {
+	switch p.kind {
+	case he.KindPublicShare:
+		return c.forge.publicShare(p.profile)
+	case he.KindRelinShare1:
+		return c.forge.relinShare1(p.profile)
+	case he.KindGaloisShare:
+		return c.forge.galoisShare(p)
+	case he.KindRelinShare2:
+		return c.forge.relinShare2(p.profile, c.sum(part{kind: he.KindRelinShare1, profile: p.profile}))
+	default: // he.KindOpenShare
+		test := c.newKeyTest(p.profile)
+		c.tests = append(c.tests, test)
+		logFlood, _ := testBounds(p.profile, c.roster.N(), len(c.plan.elements(p.profile)))
+		return c.forge.openShare(p, test.ciphertext, logFlood)
+	}
+}
+
+// sum is the sum of all shares of a part of round 1.
+func (c *Ceremony) sum(p part) *he.Object {
+	x := &c.exchanges[roundOne]
+	return x.sums[slices.Index(x.parts, p)]
+}
+
+// add takes in another party's part, as it was committed. Sums commute, so the
+// order of arrival does not show.
+func (c *Ceremony) add(party int, m message) error {
+	if m.stage == nonces {
+		c.nonces[party] = bytes.Clone(m.payload)
+		return nil
+	}
+	x := &c.exchanges[m.stage]
+	p, sum := x.parts[m.part], x.sums[m.part]
+	share, err := he.ParseObject(m.payload, p.kind, p.profile)
+	if err != nil {
+		return err
+	}
+	if share.Level != p.profile.MaxLevel() || share.Element != p.element {
+		return fmt.Errorf("%v: a share at level %d of element %d", p, share.Level, share.Element)
+	}
+	addObject(sum, share)
+	return nil
+}
+
+// addObject adds a share to a sum of the same part.
+func addObject(sum, share *he.Object) {
+	switch p := sum.Profile; sum.Kind {
+	case he.KindPublicShare, he.KindOpenShare:
+		a := sum.Polys()[0]
+		p.RingQ(sum.Level).Add(a, share.Polys()[0], a)
+	default:
+		polys := sum.PolysQP()
+		for i, b := range share.PolysQP() {
+			p.RingQP().Add(polys[i], b, polys[i])
+		}
+	}
+}
+
+// finish ends a stage with everybody's parts revealed, and enters the next.
+func (c *Ceremony) finish() error {
+	switch c.stage {
+	case nonces:
+		x := &c.exchanges[nonces]
+		c.roster.CRS = he.HashParts("ceremony/crs", append([][]byte{x.context[:]}, c.nonces...)...)
+		c.forge = newForge(c.seed, c.plan, c.roster, c.self)
+		c.enter(roundOne, c.forge.root)
+	case roundOne:
+		c.enter(roundTwo, c.sumsDigest("ceremony/round-1", func(p part) bool { return p.kind == he.KindRelinShare1 }))
+	case roundTwo:
+		c.foldRelin()
+		c.enter(endTest, c.sumsDigest("ceremony/keys", func(part) bool { return true }))
+	case endTest:
+		for i, test := range c.tests {
+			p := test.ciphertext.Profile
+			_, logBound := testBounds(p, c.roster.N(), len(c.plan.elements(p)))
+			if got := test.logError(c.exchanges[endTest].sums[i]); got > logBound && !c.off.endTest {
+				return c.fail(WrongKey, fmt.Sprintf("the %s test opened within 2^%d of its plaintext, not within 2^%d", p.Name(), got, logBound))
+			}
+		}
+		c.stage = stages
+		c.forget()
+	}
+	return nil
+}
+
+// sumsDigest identifies sums of round 1, and all that led to them.
+func (c *Ceremony) sumsDigest(label string, which func(part) bool) he.Digest {
+	x := &c.exchanges[roundOne]
+	digests := [][]byte{c.forge.root[:]}
+	for i, p := range x.parts {
+		if which(p) {
+			d := x.sums[i].Digest()
+			digests = append(digests, d[:])
+		}
+	}
+	return he.HashParts(label, digests...)
+}
+
+// foldRelin makes relinearisation keys of both rounds' sums: h0 and h1 of round
+// 2 added up take the place of h0 of round 1, which nothing needs any more.
+func (c *Ceremony) foldRelin() {
+	x := &c.exchanges[roundTwo]
+	for i, p := range x.parts {
+		key := c.sum(part{kind: he.KindRelinShare1, profile: p.profile})
+		polys, second := key.PolysQP(), x.sums[i].PolysQP()
+		for j := 0; j < len(polys); j += 2 {
+			p.profile.RingQP().Add(second[j], second[j+1], polys[j])
+		}
+		key.Kind = he.KindRelinKey
+	}
+	x.sums = nil
+}
+
+// KeyDigest identifies the finished keys: what all parties agreed on before the
+// end test. It is zero before round 2 is over.
+func (c *Ceremony) KeyDigest() he.Digest { return c.exchanges[endTest].context }
+
+// Secrets are what this party keeps of a ceremony that is Done: the same every
+// time, and nil before.
+func (c *Ceremony) Secrets() *Secrets {
+	if !c.Done() {
+		return nil
+	}
+	return c.forge.secrets
+}
+
+// PublicKeys are the collective public keys, made anew by every call; nil
+// before the ceremony is Done.
+func (c *Ceremony) PublicKeys() (train, release *he.PublicKey) {
+	if !c.Done() {
+		return nil, nil
+	}
+	return c.publicKey(c.plan.Train), c.publicKey(c.plan.Release)
+}
+
+// EvaluationKeys are the keys that circuits of one of the plan's profiles run
+// on, made anew by every call and twice the size of what the ceremony holds;
+// nil before the ceremony is Done.
+func (c *Ceremony) EvaluationKeys(p *he.Profile) *he.EvaluationKeys {
+	if p = c.plan.own(p); p == nil || !c.Done() {
+		return nil
+	}
+	keys := &he.EvaluationKeys{Profile: p, Relin: c.relinKey(p), Galois: map[uint64]*rlwe.GaloisKey{}}
+	for _, element := range c.plan.elements(p) {
+		keys.Galois[element] = c.galoisKey(p, element)
+	}
+	return keys
+}
+
+func (c *Ceremony) publicKey(p *he.Profile) *he.PublicKey {
+	b := c.sum(part{kind: he.KindPublicShare, profile: p}).Polys()[0]
+	return he.NewPublicKey(p, publicSeed(c.forge.root, p), b)
+}
+
+func (c *Ceremony) relinKey(p *he.Profile) *rlwe.RelinearizationKey {
+	polys := c.sum(part{kind: he.KindRelinShare1, profile: p}).PolysQP()
+	digits := make([][2]ringqp.Poly, p.Digits())
+	for i := range digits {
+		digits[i] = [2]ringqp.Poly{*polys[2*i].CopyNew(), *polys[2*i+1].CopyNew()}
+	}
+	return he.RelinKey(p, digits)
+}
+
+func (c *Ceremony) galoisKey(p *he.Profile, element uint64) *rlwe.GaloisKey {
+	share := part{kind: he.KindGaloisShare, profile: p, element: element}
+	digits := make([][2]ringqp.Poly, p.Digits())
+	a := crp(c.forge.root, share)
+	for i, b := range c.sum(share).PolysQP() {
+		digits[i] = [2]ringqp.Poly{*b.CopyNew(), a[i]}
+	}
+	return he.GaloisKey(p, element, digits)
+}
