@@ -18,7 +18,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is the command line: subcommands are wired here and nowhere else.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
-	return execute(newRoot(newParams(), newVersion()), args, in, out, errs)
+	return execute(newRoot(newSimulate(runFederation), newParams(), newVersion()), args, in, out, errs)
 }
 
 // Exit codes.

@@ -152,7 +152,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	f.report = &Report{
 		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
 		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: circuit.Interval,
-		CompanyRows: rows, Plan: plan.String(), Warnings: []string{},
+		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
 	}
 	return f, nil
 }

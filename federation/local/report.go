@@ -13,6 +13,7 @@ type Report struct {
 	Companies    int     `json:"companies"`
 	Local        int     `json:"local"`
 	Steps        int     `json:"steps"`
+	ValuedSteps  int     `json:"valued_steps"`
 	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
 

@@ -152,3 +152,12 @@ func (p Plan) check(n int) error {
 	}
 	return nil
 }
+
+// Rounds is how many times every party sends: a commitment and one share of
+// each part, stage by stage.
+func (p Plan) Rounds() (n int) {
+	for _, parts := range p.script() {
+		n += 1 + len(parts)
+	}
+	return n
+}

@@ -1,0 +1,160 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/circuit"
+	"github.com/commonseal/commonseal/he/hetest"
+)
+
+// synthetic is a table of n rows and d features whose label leans on a few.
+func synthetic(t testing.TB, n, d int) table.Table {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(7, uint64(d)))
+	var b strings.Builder
+	for j := range d {
+		fmt.Fprintf(&b, "x%d,", j)
+	}
+	b.WriteString("y\n")
+	for range n {
+		score := 0.4 * rng.NormFloat64()
+		for j := range d {
+			x := rng.Float64()*2 - 1
+			score += x / float64(j+1)
+			fmt.Fprintf(&b, "%.4f,", x)
+		}
+		y := 0
+		if score > 0 {
+			y = 1
+		}
+		fmt.Fprintf(&b, "%d\n", y)
+	}
+	out, err := table.Read(strings.NewReader(b.String()), "synthetic.csv", "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func silent(string, int, int) {}
+
+// hold holds a report to what every run must keep.
+func hold(t *testing.T, r *Report) {
+	t.Helper()
+	for _, bound := range []struct {
+		what       string
+		got, limit float64
+	}{
+		{"|auc_encrypted − auc_twin|", math.Abs(r.AUCEncrypted - r.AUCTwin), 0.001},
+		{"max_weight_error", r.MaxWeightError, 0.001},
+		{"answer_error", r.AnswerError, math.Exp2(-15)},
+		{"release_error", r.ReleaseError, math.Exp2(-16)},
+	} {
+		if !(bound.got <= bound.limit) {
+			t.Errorf("%s is %g, above %g", bound.what, bound.got, bound.limit)
+		}
+	}
+	if r.MarginMax <= circuit.Interval && math.Abs(r.AUCEncrypted-r.AUCPlaintext) > 0.01 {
+		t.Errorf("auc_encrypted %g is not within 0.01 of exact %g", r.AUCEncrypted, r.AUCPlaintext)
+	}
+	for i := range r.Values {
+		if d := math.Abs(r.Values[i] - r.ValuesTwin[i]); !(d <= r.ValuesBound) {
+			t.Errorf("value of company %d: encrypted %g, twin %g: off by %g, bound %g", i+1, r.Values[i], r.ValuesTwin[i], d, r.ValuesBound)
+		}
+	}
+	t.Logf("%s: auc %.4f twin %.4f exact %.4f, weights 2^%.1f, answers 2^%.1f, release 2^%.1f, values %.4g twin %.4g bound %.2g",
+		r.Plan, r.AUCEncrypted, r.AUCTwin, r.AUCPlaintext, math.Log2(r.MaxWeightError), math.Log2(r.AnswerError), math.Log2(r.ReleaseError), r.Values, r.ValuesTwin, r.ValuesBound)
+}
+
+func TestRun(t *testing.T) {
+	for _, tc := range []struct {
+		rows, columns, companies, local, steps int
+	}{
+		{1500, 3, 2, 0, 4},
+		{400, 9, 3, 1, 5},
+		{300, 5, 3, 3, 3},
+		{4000, 16, 5, 2, 3},
+		{200, 1, 2, 1, 1},
+		{120, 30, 4, 0, 2},
+	} {
+		t.Run(fmt.Sprintf("rows=%d/columns=%d/companies=%d/local=%d/steps=%d", tc.rows, tc.columns, tc.companies, tc.local, tc.steps), func(t *testing.T) {
+			r, err := Run(context.Background(), synthetic(t, tc.rows, tc.columns),
+				Options{Companies: tc.companies, Local: tc.local, Steps: tc.steps, Test: 0.2, Seed: 3, Profiles: hetest.Profiles(t)}, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hold(t, r)
+		})
+	}
+}
+
+// The same seed and inputs give the same operations on any number of cores.
+func TestSameDigestsOnAnyCores(t *testing.T) {
+	run := func(procs int) *Report {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+		r, err := Run(context.Background(), synthetic(t, 300, 6),
+			Options{Companies: 3, Local: 1, Steps: 3, Test: 0.2, Seed: 5, Profiles: hetest.Profiles(t)}, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	one, two := run(1), run(2)
+	if len(one.OpDigests) == 0 || !slices.Equal(one.OpDigests, two.OpDigests) {
+		t.Errorf("one core %v, two %v", one.OpDigests, two.OpDigests)
+	}
+	if !slices.Equal(one.Values, two.Values) {
+		t.Errorf("values %v and %v", one.Values, two.Values)
+	}
+}
+
+// Every operation of a run can be done again from its record and the blobs.
+func TestRunReplays(t *testing.T) {
+	f, err := found(synthetic(t, 300, 6), Options{Companies: 3, Local: 1, Steps: 3, Test: 0.2, Seed: 5, Profiles: hetest.Profiles(t)}, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := f.makeKeys(ctx); err != nil {
+		t.Fatal(err)
+	}
+	blobs := map[he.Digest][]byte{}
+	f.node.keep = func(c *he.Ciphertext) { blobs[c.Digest()] = c.Append(nil) }
+	if err := errors.Join(f.contribute(ctx), f.train(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	replayer := &circuit.Replayer{Steps: f.node.evaluator, Values: f.node.valuer, Blob: func(d he.Digest) ([]byte, error) {
+		if b, ok := blobs[d]; ok {
+			return b, nil
+		}
+		return nil, errors.New("not kept")
+	}}
+	for i, op := range f.node.ops {
+		if err := replayer.Replay(op); err != nil {
+			t.Errorf("operation %d: %v", i, err)
+		}
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := Run(ctx, synthetic(t, 200, 3), Options{Companies: 2, Steps: 50, Test: 0.2, Profiles: hetest.Profiles(t)},
+		func(stage string, done, _ int) {
+			if stage == "train" && done == 2 {
+				cancel()
+			}
+		})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted run ends with %v", err)
+	}
+}
