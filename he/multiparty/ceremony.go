@@ -3,6 +3,7 @@ package multiparty
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/commonseal/commonseal/he"
@@ -252,6 +253,24 @@ func (c *Ceremony) forget() {
 		c.forge.seed = he.Seed{}
 	}
 }
+
+// String tells where the party is, and no secret.
+func (c *Ceremony) String() string {
+	where := "done"
+	switch {
+	case c.abort != nil:
+		where = c.abort.Error()
+	case !c.Done():
+		where = c.stage.String()
+	}
+	return fmt.Sprintf("ceremony of %s: %s", c.roster.Parties[c.self], where)
+}
+
+// GoString hides what String hides.
+func (c *Ceremony) GoString() string { return c.String() }
+
+// LogValue hides what String hides.
+func (c *Ceremony) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Done says that the keys opened the end test. It does not become false again.
 func (c *Ceremony) Done() bool { return c.stage == stages }

@@ -100,7 +100,7 @@ func (c *Ceremony) finish() error {
 				return c.fail(WrongKey, fmt.Sprintf("the %s test opened within 2^%d of its plaintext, not within 2^%d", p.Name(), got, logBound))
 			}
 		}
-		c.stage = stages
+		c.stage, c.exchanges[endTest].sums = stages, nil
 		c.forget()
 	}
 	return nil

@@ -1,7 +1,7 @@
 // Package multiparty is the local side of the collective protocols: what one
 // party computes from its own secrets and from what it received, and how
-// shares are added up. One protocol is one file: ceremony, map (refresh),
-// switch, serve.
+// shares are added up. One protocol is one file: map (refresh), switch, serve;
+// the ceremony is seven, from plan.go to endtest.go.
 //
 // It does no I/O, keeps no time and starts no goroutine. Every share is a
 // function of the party's sealed seed and of the full local input (law L3): a
