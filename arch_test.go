@@ -136,6 +136,9 @@ func walk(tb testing.TB, visit func(name string, text []byte)) {
 			}
 			return nil
 		}
+		if name == ".git" { // of a linked work tree
+			return nil
+		}
 		text, err := fs.ReadFile(root, name)
 		if err == nil {
 			visit(name, text)
