@@ -52,7 +52,7 @@ func reportText(s simulation, r *local.Report) string {
 	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares; %s\n", r.SecondsEncrypt, megabytes(r.BytesUploaded), r.Plan)
 	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g\n", r.SecondsPerStep, r.Steps, r.LearningRate)
 	fmt.Fprintf(table, "  valuing\t%.1f s\tadded to %d steps, and the release\n", r.SecondsValuation, r.ValuedSteps)
-	fmt.Fprintf(table, "  answers\t%.1f s\t%s of them from %d servers\n", r.SecondsAnswers, thousands(r.TestRows), r.Companies)
+	fmt.Fprintf(table, "  answers\t%.1f s\t%s of them, to distinct rows, from %d servers\n", r.SecondsAnswers, thousands(r.Questions), r.Companies)
 	fmt.Fprintf(table, "  all\t%.1f s\t%s resident at most\n", r.SecondsTotal, megabytes(r.PeakRSS))
 	_ = table.Flush()
 	for _, w := range r.Warnings {

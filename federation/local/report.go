@@ -10,6 +10,7 @@ type Report struct {
 	TrainRows    int     `json:"train_rows"`
 	Validation   int     `json:"validation_rows"`
 	TestRows     int     `json:"test_rows"`
+	Questions    int     `json:"questions"` // distinct test rows
 	Companies    int     `json:"companies"`
 	Local        int     `json:"local"`
 	Steps        int     `json:"steps"`

@@ -2,9 +2,9 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/commonseal/commonseal/he"
@@ -137,7 +137,8 @@ func (f *federation) serve(ctx context.Context) error {
 }
 
 // ask is the querier: it encrypts test rows under its own key, has all servers
-// answer, and reads the scores.
+// answer, and reads the scores. Answers are paid for, so it asks about equal
+// rows once.
 func (f *federation) ask(ctx context.Context) ([]float64, error) {
 	p, width := f.job.profiles.Serve, f.job.plan.Packing.Width
 	seed, derived := f.seed.Derive("local/querier"), he.QuerierSeed(f.session, "querier", 0)
@@ -147,34 +148,58 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked, question := distinct(f.questions)
 	each := p.N() / width
-	queries := (f.questions.Len() + each - 1) / each
-	scores := make([][]float64, queries)
-	var done atomic.Int64
-	f.progress("answer", 0, f.questions.Len())
+	queries := (asked.Len() + each - 1) / each
+	answers := make([]float64, asked.Len())
+	f.progress("answer", 0, asked.Len())
 	err = together(queries, func(k int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rows := f.questions.Slice(k*each, min((k+1)*each, f.questions.Len()))
-		q, err := he.EncryptQueries(pk, rows, width, seed.Stream("query", fmt.Append(nil, k)))
+		from, to := k*each, min((k+1)*each, asked.Len())
+		q, err := he.EncryptQueries(pk, asked.Slice(from, to), width, seed.Stream("query", fmt.Append(nil, k)))
 		if err != nil {
 			return err
 		}
-		answer, err := f.answer(admitted, q.Append(nil), rows.Len())
-		if err != nil {
-			return err
+		answer, err := f.answer(admitted, q.Append(nil), to-from)
+		if err == nil {
+			copy(answers[from:to], sk.DecryptAnswers(answer, to-from))
 		}
-		scores[k] = sk.DecryptAnswers(answer, rows.Len())
-		done.Add(int64(rows.Len()))
-		return nil
+		return err
 	})
-	f.progress("answer", int(done.Load()), f.questions.Len())
-	var all []float64
-	for _, s := range scores {
-		all = append(all, s...)
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	f.progress("answer", asked.Len(), asked.Len())
+	f.report.Questions = asked.Len()
+	scores := make([]float64, len(question))
+	for i, k := range question {
+		scores[i] = answers[k]
+	}
+	return scores, nil
+}
+
+// distinct are the rows of x without repeats, and for each row of x which of
+// them it is.
+func distinct(x he.Rows) (rows he.Rows, which []int) {
+	rows = he.Rows{Columns: x.Columns}
+	seen := map[string]int{}
+	var key []byte
+	for i := range x.Len() {
+		key = key[:0]
+		for _, v := range x.Row(i) {
+			key = binary.BigEndian.AppendUint64(key, math.Float64bits(v))
+		}
+		at, ok := seen[string(key)]
+		if !ok {
+			at = rows.Len()
+			seen[string(key)] = at
+			rows.Values = append(rows.Values, x.Row(i)...)
+		}
+		which = append(which, at)
+	}
+	return rows, which
 }
 
 // answer has every server answer one query; a node adds the answers up.
