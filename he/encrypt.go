@@ -2,6 +2,7 @@ package he
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
@@ -105,14 +106,14 @@ type SecretKey struct {
 	Value   ringqp.Poly
 }
 
-// String hides the key.
-func (*SecretKey) String() string { return "[secret]" }
+// Format hides the key, whatever the verb.
+func (SecretKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
-// GoString hides the key.
-func (*SecretKey) GoString() string { return "[secret]" }
+// MarshalText hides the key where it is a field of what is logged as JSON.
+func (SecretKey) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue hides the key.
-func (*SecretKey) LogValue() slog.Value { return slog.StringValue("[secret]") }
+func (SecretKey) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // NewSecretKey draws a uniform ternary secret.
 func NewSecretKey(p *Profile, s *Stream) *SecretKey {
@@ -190,13 +191,19 @@ func (p *Profile) errorQ(level int, s *Stream) ring.Poly {
 	return p.SmallQ(level, v)
 }
 
-// Append adds the encoding of k to dst.
-func (k *PublicKey) Append(dst []byte) []byte {
+// object is k as an object, its b part out of Montgomery form.
+func (k *PublicKey) object() *Object {
 	r := k.Profile.RingQ(k.Profile.MaxLevel())
 	b := r.NewPoly()
 	r.IMForm(k.B, b)
-	return (&Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}).Append(dst)
+	return &Object{Kind: KindPublicKey, Profile: k.Profile, Level: k.Profile.MaxLevel(), Seed: k.Seed, Rows: b.Coeffs}
 }
+
+// Append adds the encoding of k to dst.
+func (k *PublicKey) Append(dst []byte) []byte { return k.object().Append(dst) }
+
+// Digest is SHA-256 of the encoding.
+func (k *PublicKey) Digest() Digest { return k.object().Digest() }
 
 // ParsePublicKey decodes a public key and expands its uniform half. The caller
 // compares Seed with the one it derives. The error is a [*DecodeError].

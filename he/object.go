@@ -147,8 +147,8 @@ func (o *Object) check() error {
 		return fmt.Errorf("%s with width %d; widths are powers of two up to %d", s.name, o.Width, MaxWidth)
 	case !s.element && o.Element != 0:
 		return fmt.Errorf("%s with a Galois element", s.name)
-	case s.element && (o.Element%2 == 0 || o.Element >= uint64(4*o.Profile.N())):
-		return fmt.Errorf("%s with Galois element %d, which is not odd below %d", s.name, o.Element, 4*o.Profile.N())
+	case s.element && !o.Profile.isRotation(o.Element):
+		return fmt.Errorf("%s with Galois element %d, which is not a power of 5 modulo %d", s.name, o.Element, o.Profile.RingQ(0).NthRoot())
 	case !s.seeded && o.Seed != [32]byte{}:
 		return fmt.Errorf("%s with a seed", s.name)
 	}
@@ -192,7 +192,8 @@ func (o *Object) appendHeader(dst []byte) []byte {
 }
 
 // A DecodeError says why bytes are not an object of the wanted kind. Nothing
-// was allocated for them beyond the header.
+// was allocated for them unless their length was right, and then no more than
+// that length.
 type DecodeError struct {
 	Want   Kind
 	Detail string
