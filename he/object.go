@@ -106,25 +106,31 @@ func NewObject(o Object) *Object {
 	return &o
 }
 
-// layout lists the modulus of every row and the length of all of them.
-func (o *Object) layout() (moduli []uint64, length int) {
+// polys is how many polynomials o has over Q and over QP, and their length.
+func (o *Object) polys() (q, qp, length int) {
 	s := shapes[o.Kind]
-	q := o.Profile.params.Q()[:o.Level+1]
-	for range s.q {
-		moduli = append(moduli, q...)
-	}
-	qp := s.qp
+	q, qp, length = s.q, s.qp, o.Profile.N()
 	if qp < 0 {
 		qp = -qp * o.Profile.Digits()
 	}
+	if s.shortPolynomials {
+		length = o.Width
+	}
+	return q, qp, length
+}
+
+// layout lists the modulus of every row and the length of all of them.
+func (o *Object) layout() (moduli []uint64, length int) {
+	q, qp, length := o.polys()
+	primes := o.Profile.params.Q()[:o.Level+1]
+	for range q {
+		moduli = append(moduli, primes...)
+	}
 	for range qp {
-		moduli = append(moduli, q...)
+		moduli = append(moduli, primes...)
 		moduli = append(moduli, o.Profile.params.P()...)
 	}
-	if s.shortPolynomials {
-		return moduli, o.Width
-	}
-	return moduli, o.Profile.N()
+	return moduli, length
 }
 
 // check refuses a header that its kind and profile do not allow.
@@ -159,8 +165,9 @@ func validWidth(w int) bool { return w >= 1 && w <= MaxWidth && w&(w-1) == 0 }
 
 // Size is the exact number of bytes Append adds.
 func (o *Object) Size() int {
-	moduli, length := o.layout()
-	return headerBytes + 8*len(moduli)*length
+	q, qp, length := o.polys()
+	rows := (q+qp)*(o.Level+1) + qp*o.Profile.Special()
+	return headerBytes + 8*rows*length
 }
 
 // Append adds the one encoding of o to dst.
@@ -207,8 +214,29 @@ func (e *DecodeError) Error() string { return fmt.Sprintf("decode %s: %s", e.Wan
 // allocated, every residue must be below its prime, and no byte may be left
 // over. The error is a [*DecodeError].
 func ParseObject(b []byte, want Kind, p *Profile) (*Object, error) {
-	fail := func(format string, args ...any) (*Object, error) {
-		return nil, &DecodeError{Want: want, Detail: fmt.Sprintf(format, args...)}
+	head, err := parseHeader(b, want, p)
+	if err != nil {
+		return nil, err
+	}
+	if need := head.Size(); len(b) != need {
+		return nil, &DecodeError{Want: want, Detail: fmt.Sprintf("%d bytes; its header says %d", len(b), need)}
+	}
+	moduli, _ := head.layout()
+	out := NewObject(head)
+	body := b[headerBytes:]
+	for i, row := range out.Rows {
+		if at := readRow(row, body, moduli[i]); at >= 0 {
+			return nil, &DecodeError{Want: want, Detail: fmt.Sprintf("residue %d of row %d is not below its prime %d", at, i, moduli[i])}
+		}
+		body = body[8*len(row):]
+	}
+	return out, nil
+}
+
+// parseHeader decodes the header at the front of b and checks all of it.
+func parseHeader(b []byte, want Kind, p *Profile) (Object, error) {
+	fail := func(format string, args ...any) (Object, error) {
+		return Object{}, &DecodeError{Want: want, Detail: fmt.Sprintf(format, args...)}
 	}
 	if len(b) < headerBytes {
 		return fail("%d bytes are fewer than the header's %d", len(b), headerBytes)
@@ -237,19 +265,7 @@ func ParseObject(b []byte, want Kind, p *Profile) (*Object, error) {
 	if err := o.check(); err != nil {
 		return fail("%s", err)
 	}
-	if need := o.Size(); len(b) != need {
-		return fail("%d bytes; its header says %d", len(b), need)
-	}
-	moduli, _ := o.layout()
-	out := NewObject(o)
-	body := b[headerBytes:]
-	for i, row := range out.Rows {
-		if at := readRow(row, body, moduli[i]); at >= 0 {
-			return fail("residue %d of row %d is not below its prime %d", at, i, moduli[i])
-		}
-		body = body[8*len(row):]
-	}
-	return out, nil
+	return o, nil
 }
 
 // readRow copies len(row) words and returns the index of the first that is not

@@ -9,21 +9,11 @@ import (
 // The codec at the size it works at: a fresh train ciphertext, 2 MiB.
 func trainObject(b *testing.B) (*he.Object, []byte) {
 	p := he.Standard().Train
-	o := he.NewObject(he.Object{Kind: he.KindCiphertext, Profile: p, Level: p.MaxLevel(), LogScale: p.LogScale()})
-	fill(o, he.Seed{1}.Stream("benchmark"))
+	o := filled(he.Object{Kind: he.KindCiphertext, Profile: p, Level: p.MaxLevel(), LogScale: p.LogScale()}, he.Seed{1}.Stream("benchmark"))
 	enc := o.Append(nil)
 	b.SetBytes(int64(len(enc)))
 	b.ReportAllocs()
 	return o, enc
-}
-
-func fill(o *he.Object, s *he.Stream) {
-	for i, row := range o.Rows {
-		q := o.Profile.RingQ(o.Level).SubRings[i%(o.Level+1)].Modulus
-		for j := range row {
-			row[j] = s.Below(q)
-		}
-	}
 }
 
 func BenchmarkParse(b *testing.B) {
