@@ -192,6 +192,28 @@ func TestSecretKeyIsTernary(t *testing.T) {
 	rows(p.RingQP().RingP, v.P)
 }
 
+// The rows of an object, as polynomials that share them.
+func TestPolysShareRows(t *testing.T) {
+	p := hetest.Profiles(t).Train
+	o := he.NewObject(he.Object{Kind: he.KindRelinKey, Profile: p, Level: p.MaxLevel()})
+	polys := o.PolysQP()
+	if len(polys) != 2*p.Digits() {
+		t.Fatalf("%d polynomials of %d digits", len(polys), p.Digits())
+	}
+	row := 0
+	for i, poly := range polys {
+		for _, coeffs := range append(append([][]uint64(nil), poly.Q.Coeffs...), poly.P.Coeffs...) {
+			if &coeffs[0] != &o.Rows[row][0] {
+				t.Fatalf("polynomial %d does not share row %d", i, row)
+			}
+			row++
+		}
+	}
+	if row != len(o.Rows) {
+		t.Errorf("%d of %d rows", row, len(o.Rows))
+	}
+}
+
 func TestCiphertextRoundTrips(t *testing.T) {
 	p := hetest.Profiles(t).Release
 	k := key(t, p)

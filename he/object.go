@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
 // Version is the first byte of every encoding.
@@ -82,6 +83,17 @@ type Object struct {
 	Element  uint64   // Galois element
 	Seed     [32]byte // expands to the uniform half of a public key
 	Rows     [][]uint64
+}
+
+// Format prints the header in words, whatever the verb: the residues may be a
+// secret key's.
+func (o Object) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.summary()) }
+
+// MarshalText is Format's text, for logs.
+func (o Object) MarshalText() ([]byte, error) { return []byte(o.summary()), nil }
+
+func (o Object) summary() string {
+	return fmt.Sprintf("%s at level %d of profile %s", o.Kind, o.Level, o.Profile.Name())
 }
 
 // headerBytes is the fixed header: version, kind, level, logScale, width,

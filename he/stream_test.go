@@ -115,6 +115,16 @@ func TestSecretsNeverPrint(t *testing.T) {
 		hold(name+" in an error", fmt.Errorf("wrong: %v", v).Error())
 	}
 	hold("fields", fmt.Sprintf("%v %+v", holder, []he.Seed{marker}))
+	object := he.NewObject(he.Object{Kind: he.KindModelShare, Profile: sk.Profile, Level: 1, Width: 2})
+	object.Rows[0][0] = 0xd7
+	for _, got := range []string{fmt.Sprintf("%v", object), fmt.Sprintf("%#v", *object), fmt.Sprintf("%d", object)} {
+		if got != "model share at level 1 of profile serve" {
+			t.Errorf("an object prints as %.80q", got)
+		}
+	}
+	if b, err := json.Marshal(object); err != nil || string(b) != `"model share at level 1 of profile serve"` {
+		t.Errorf("an object in JSON: %.80q, %v", b, err)
+	}
 	hold("a map", fmt.Sprint(map[string]he.Seed{"κ": marker}))
 	encoded, err := json.Marshal(holder)
 	if err != nil {
@@ -130,20 +140,22 @@ func TestSecretsNeverPrint(t *testing.T) {
 }
 
 func TestTernaryIsUniform(t *testing.T) {
-	v := make([]int64, 2*(samples()/2))
+	v := make([]int64, 1_000_000)
 	seed(t).Stream("ternary").Ternary(v)
-	single, pairs := make([]int, 3), make([]int, 9)
-	for i, x := range v {
-		if x < -1 || x > 1 {
-			t.Fatalf("a ternary value of %d", x)
+	single, fives := make([]int, 3), make([]int, 243) // a byte gives five
+	for i := 0; i < len(v); i += 5 {
+		five := 0
+		for _, x := range v[i : i+5] {
+			if x < -1 || x > 1 {
+				t.Fatalf("a ternary value of %d", x)
+			}
+			single[x+1]++
+			five = 3*five + int(x+1)
 		}
-		single[x+1]++
-		if i%2 == 1 {
-			pairs[3*(v[i-1]+1)+x+1]++
-		}
+		fives[five]++
 	}
 	chiSquare(t, "ternary", single, uniform(3))
-	chiSquare(t, "neighbours", pairs, uniform(9))
+	chiSquare(t, "five of them", fives, uniform(243))
 }
 
 // Below is uniform at bounds where a remainder alone would not be: at 3·2^62
