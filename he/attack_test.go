@@ -237,7 +237,7 @@ func TestAttackReusedEncryptionSeed(t *testing.T) {
 	if math.Abs(got-1.25) > 1e-6 {
 		t.Fatalf("with one stream for both the attack should read 1.25, got %v", got)
 	}
-	// Defence on: the stream is bound to the rows.
+	// Defence on: the stream is bound to the message.
 	got = read(func(x he.Rows) *he.Ciphertext {
 		cs, err := he.EncryptBlock(enc, pk, he.Packing{Width: 1, Baby: 1}, x, he.Seed{1})
 		if err != nil {

@@ -144,7 +144,7 @@ func EncodeBlock(e *Encoder, k Packing, x Rows) ([]ring.Poly, error) {
 // EncryptBlock packs up to Slots rows and encrypts them: Width ciphertexts at
 // the profile's scale and top level, vector by vector, each from a stream of
 // its own so that the result does not depend on scheduling. The streams are
-// bound to the key and to the rows (law L3): one seed for two blocks does not
+// bound to the key and to the message (law L3): one seed for two blocks does not
 // encrypt both under one randomness, whose difference would be in the clear.
 //
 // A slot decrypts to within [EncryptError] of its value.
@@ -159,24 +159,13 @@ func EncryptBlock(e *Encoder, pk *PublicKey, k Packing, x Rows, seed Seed) ([]*C
 		return nil, err
 	}
 	out := make([]*Ciphertext, k.Width)
-	key, block := pk.Digest(), k.digest(x)
+	key := pk.Digest()
 	err := e.each(k, x, func(r int, m ring.Poly) {
-		s := seed.Stream("encrypt/vector", key[:], block[:], binary.BigEndian.AppendUint32(nil, uint32(r)))
+		message := (&Object{Kind: KindOpenShare, Profile: e.profile, Level: m.Level(), Rows: m.Coeffs}).Digest()
+		s := seed.Stream("encrypt/vector", key[:], message[:], binary.BigEndian.AppendUint32(nil, uint32(r)))
 		out[r] = pk.Encrypt(m, e.profile.LogScale(), s)
 	})
 	return out, err
-}
-
-// digest identifies the packing and the rows.
-func (k Packing) digest(x Rows) Digest {
-	b := make([]byte, 0, 24+8*len(x.Values))
-	for _, n := range []int{k.Width, k.Baby, x.Columns} {
-		b = binary.BigEndian.AppendUint64(b, uint64(n))
-	}
-	for _, v := range x.Values {
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
-	}
-	return HashParts("block", b)
 }
 
 // EncryptError bounds the error of a slot of a fresh ciphertext of a
