@@ -2,6 +2,7 @@ package he
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
@@ -107,14 +108,14 @@ type SecretKey struct {
 	Value   ringqp.Poly
 }
 
-// String hides the key.
-func (*SecretKey) String() string { return "[secret]" }
+// Format hides the key, whatever the verb.
+func (SecretKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
-// GoString hides the key.
-func (*SecretKey) GoString() string { return "[secret]" }
+// MarshalText hides the key where it is a field of what is logged as JSON.
+func (SecretKey) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue hides the key.
-func (*SecretKey) LogValue() slog.Value { return slog.StringValue("[secret]") }
+func (SecretKey) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // NewSecretKey draws a uniform ternary secret.
 func NewSecretKey(p *Profile, s *Stream) *SecretKey {

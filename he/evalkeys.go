@@ -52,6 +52,13 @@ func gadget(p *Profile, digits [][2]ringqp.Poly) rlwe.GadgetCiphertext {
 // Rotation is the Galois element of the rotation by k slots to the left.
 func (p *Profile) Rotation(k int) uint64 { return p.params.GaloisElement(k) }
 
+// isRotation tells the Galois elements of rotations, the powers of 5: below the
+// order of the root and 1 modulo 4. In the conjugate-invariant ring g and -g
+// are one automorphism, so this is also what gives each of them one name.
+func (p *Profile) isRotation(element uint64) bool {
+	return element%4 == 1 && element < p.RingQ(0).NthRoot()
+}
+
 // TraceStride is the distance between the coefficients that a vector of
 // period width keeps: a periodic vector is zero elsewhere, and the sum over
 // slots equal mod width is those coefficients times Slots/width (PROTOCOL §3).

@@ -1,6 +1,7 @@
 package he
 
 import (
+	"fmt"
 	"math/bits"
 
 	"github.com/tuneinsight/lattigo/v5/ring"
@@ -32,7 +33,7 @@ func (s *Stream) Fresh(v []int64) {
 	}
 }
 
-// maxFlood bounds the flooding deviation, in bits.
+// maxFlood bounds the flooding deviation, in bits: a fraction has 192.
 const maxFlood = 190
 
 // A wide integer is sign and magnitude in four words, least first.
@@ -50,6 +51,9 @@ type wide struct {
 // dyadic; its Bernoulli trials are those of Canonne, Kamath and Steinke,
 // NeurIPS 2020.
 func (s *Stream) AddFlood(r *ring.Ring, logSigma int, p ring.Poly) {
+	if logSigma < 0 || logSigma > maxFlood {
+		panic(fmt.Sprintf("he: flooding of deviation 2^%d", logSigma)) // a constant of our own protocols, never input
+	}
 	for j := range p.Coeffs[0] {
 		x := s.wideGaussian(logSigma)
 		for i, sub := range r.SubRings[:r.Level()+1] {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
 // Version is the first byte of every encoding.
@@ -84,6 +85,17 @@ type Object struct {
 	Rows     [][]uint64
 }
 
+// Format prints the header in words, whatever the verb: the residues may be a
+// secret key's.
+func (o Object) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.summary()) }
+
+// MarshalText is Format's text, for logs.
+func (o Object) MarshalText() ([]byte, error) { return []byte(o.summary()), nil }
+
+func (o Object) summary() string {
+	return fmt.Sprintf("%s at level %d of profile %s", o.Kind, o.Level, o.Profile.Name())
+}
+
 // headerBytes is the fixed header: version, kind, level, logScale, width,
 // element, profile digest, seed.
 const headerBytes = 1 + 1 + 1 + 2 + 4 + 8 + 32 + 32
@@ -106,25 +118,31 @@ func NewObject(o Object) *Object {
 	return &o
 }
 
-// layout lists the modulus of every row and the length of all of them.
-func (o *Object) layout() (moduli []uint64, length int) {
+// polys is how many polynomials o has over Q and over QP, and their length.
+func (o *Object) polys() (q, qp, length int) {
 	s := shapes[o.Kind]
-	q := o.Profile.params.Q()[:o.Level+1]
-	for range s.q {
-		moduli = append(moduli, q...)
-	}
-	qp := s.qp
+	q, qp, length = s.q, s.qp, o.Profile.N()
 	if qp < 0 {
 		qp = -qp * o.Profile.Digits()
 	}
+	if s.shortPolynomials {
+		length = o.Width
+	}
+	return q, qp, length
+}
+
+// layout lists the modulus of every row and the length of all of them.
+func (o *Object) layout() (moduli []uint64, length int) {
+	q, qp, length := o.polys()
+	primes := o.Profile.params.Q()[:o.Level+1]
+	for range q {
+		moduli = append(moduli, primes...)
+	}
 	for range qp {
-		moduli = append(moduli, q...)
+		moduli = append(moduli, primes...)
 		moduli = append(moduli, o.Profile.params.P()...)
 	}
-	if s.shortPolynomials {
-		return moduli, o.Width
-	}
-	return moduli, o.Profile.N()
+	return moduli, length
 }
 
 // check refuses a header that its kind and profile do not allow.
@@ -147,8 +165,8 @@ func (o *Object) check() error {
 		return fmt.Errorf("%s with width %d; widths are powers of two up to %d", s.name, o.Width, MaxWidth)
 	case !s.element && o.Element != 0:
 		return fmt.Errorf("%s with a Galois element", s.name)
-	case s.element && (o.Element%2 == 0 || o.Element >= uint64(4*o.Profile.N())):
-		return fmt.Errorf("%s with Galois element %d, which is not odd below %d", s.name, o.Element, 4*o.Profile.N())
+	case s.element && !o.Profile.isRotation(o.Element):
+		return fmt.Errorf("%s with Galois element %d, which is not a power of 5 modulo %d", s.name, o.Element, o.Profile.RingQ(0).NthRoot())
 	case !s.seeded && o.Seed != [32]byte{}:
 		return fmt.Errorf("%s with a seed", s.name)
 	}
@@ -159,8 +177,9 @@ func validWidth(w int) bool { return w >= 1 && w <= MaxWidth && w&(w-1) == 0 }
 
 // Size is the exact number of bytes Append adds.
 func (o *Object) Size() int {
-	moduli, length := o.layout()
-	return headerBytes + 8*len(moduli)*length
+	q, qp, length := o.polys()
+	rows := (q+qp)*(o.Level+1) + qp*o.Profile.Special()
+	return headerBytes + 8*rows*length
 }
 
 // Append adds the one encoding of o to dst.
@@ -192,7 +211,8 @@ func (o *Object) appendHeader(dst []byte) []byte {
 }
 
 // A DecodeError says why bytes are not an object of the wanted kind. Nothing
-// was allocated for them beyond the header.
+// was allocated for them unless their length was right, and then no more than
+// that length.
 type DecodeError struct {
 	Want   Kind
 	Detail string
@@ -206,8 +226,29 @@ func (e *DecodeError) Error() string { return fmt.Sprintf("decode %s: %s", e.Wan
 // allocated, every residue must be below its prime, and no byte may be left
 // over. The error is a [*DecodeError].
 func ParseObject(b []byte, want Kind, p *Profile) (*Object, error) {
-	fail := func(format string, args ...any) (*Object, error) {
-		return nil, &DecodeError{Want: want, Detail: fmt.Sprintf(format, args...)}
+	head, err := parseHeader(b, want, p)
+	if err != nil {
+		return nil, err
+	}
+	if need := head.Size(); len(b) != need {
+		return nil, &DecodeError{Want: want, Detail: fmt.Sprintf("%d bytes; its header says %d", len(b), need)}
+	}
+	moduli, _ := head.layout()
+	out := NewObject(head)
+	body := b[headerBytes:]
+	for i, row := range out.Rows {
+		if at := readRow(row, body, moduli[i]); at >= 0 {
+			return nil, &DecodeError{Want: want, Detail: fmt.Sprintf("residue %d of row %d is not below its prime %d", at, i, moduli[i])}
+		}
+		body = body[8*len(row):]
+	}
+	return out, nil
+}
+
+// parseHeader decodes the header at the front of b and checks all of it.
+func parseHeader(b []byte, want Kind, p *Profile) (Object, error) {
+	fail := func(format string, args ...any) (Object, error) {
+		return Object{}, &DecodeError{Want: want, Detail: fmt.Sprintf(format, args...)}
 	}
 	if len(b) < headerBytes {
 		return fail("%d bytes are fewer than the header's %d", len(b), headerBytes)
@@ -236,19 +277,7 @@ func ParseObject(b []byte, want Kind, p *Profile) (*Object, error) {
 	if err := o.check(); err != nil {
 		return fail("%s", err)
 	}
-	if need := o.Size(); len(b) != need {
-		return fail("%d bytes; its header says %d", len(b), need)
-	}
-	moduli, _ := o.layout()
-	out := NewObject(o)
-	body := b[headerBytes:]
-	for i, row := range out.Rows {
-		if at := readRow(row, body, moduli[i]); at >= 0 {
-			return fail("residue %d of row %d is not below its prime %d", at, i, moduli[i])
-		}
-		body = body[8*len(row):]
-	}
-	return out, nil
+	return o, nil
 }
 
 // readRow copies len(row) words and returns the index of the first that is not

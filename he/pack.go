@@ -197,7 +197,11 @@ func EncodeBlock(e *Encoder, k Packing, x Rows) ([]ring.Poly, error) {
 
 // EncryptBlock packs up to Capacity rows and encrypts them: one ciphertext a
 // vector, at the profile's scale and top level, each from a stream of its own
-// so that the result does not depend on scheduling.
+// so that the result does not depend on scheduling. The streams are bound to
+// the key and to the message (law L3): one seed for two blocks does not encrypt
+// both under one randomness, whose difference would be in the clear.
+//
+// A slot decrypts to within [EncryptError] of its value.
 //
 // It returns a [*RangeError] for the first value that is not finite and in
 // [-1, 1].
@@ -209,11 +213,33 @@ func EncryptBlock(e *Encoder, pk *PublicKey, k Packing, x Rows, seed Seed) ([]*C
 		return nil, err
 	}
 	out := make([]*Ciphertext, k.Vectors())
+	key := pk.Digest()
 	err := e.each(k, x, func(r int, m ring.Poly) {
-		s := seed.Stream("encrypt/vector", binary.BigEndian.AppendUint32(nil, uint32(r)))
+		message := (&Object{Kind: KindOpenShare, Profile: e.profile, Level: m.Level(), Rows: m.Coeffs}).Digest()
+		s := seed.Stream("encrypt/vector", key[:], message[:], binary.BigEndian.AppendUint32(nil, uint32(r)))
 		out[r] = pk.Encrypt(m, e.profile.LogScale(), s)
 	})
 	return out, err
+}
+
+// EncryptError bounds the error of a slot of a fresh ciphertext of a
+// conjugate-invariant profile under a key of n parties, but for one ciphertext
+// in 2^29 at N = 2^14.
+//
+// The error polynomial is e0 + e1·s + u·e plus the rounding of the encoder,
+// u ternary, s and e the sums of the parties' secrets and errors. A slot of a
+// polynomial c is c_0 + 2·Σ c_j·cos(jθ), and the squares of those weights sum
+// to 2N-1 at every slot; so a slot of an error has deviation at most σ√(2N),
+// one of a ternary polynomial √(2N·2/3), both with sub-Gaussian tails. Slots
+// multiply. With the key's two slots within T deviations, the slot of the whole
+// is, given the key, sub-Gaussian of variance 2Nσ²(1 + 2·n·T²·2N·2/3), and is
+// taken within T deviations again; T = 8 leaves 2·e^-32 for each of three
+// events a slot. Rounding adds at most 1/2 on every coefficient, N in a slot.
+func EncryptError(p *Profile, parties int) float64 {
+	const t = 8
+	n := float64(p.N())
+	noise := t * Sigma * math.Sqrt(2*n*(1+2*float64(parties)*t*t*2*n*2/3))
+	return (noise + n) / math.Exp2(float64(p.LogScale()))
 }
 
 func checkBlock(p *Profile, k Packing, x Rows) error {

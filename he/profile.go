@@ -3,9 +3,12 @@ package he
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"math/bits"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,12 +128,10 @@ func ServeSpec() Spec {
 // An insecure spec is refused outside tests; its digest never equals a
 // production one.
 func Derive(s Spec) (*Profile, error) {
-	if s.Insecure && !testing.Testing() {
-		return nil, fmt.Errorf("profile %s: insecure parameters exist only in tests", s.Name)
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("profile %s: %w", s.Name, err)
 	}
-	if limit, ok := capLogQP[s.LogN]; !s.Insecure && (!ok || s.logQP() > limit) {
-		return nil, fmt.Errorf("profile %s: log2(QP) = %d is above the 128-bit cap %d of N = 2^%d; drop a prime or raise N", s.Name, s.logQP(), limit, s.LogN)
-	}
+	s.LogQ, s.LogP = slices.Clone(s.LogQ), slices.Clone(s.LogP) // the profile's own
 	lit := hefloat.ParametersLiteral{LogN: s.LogN, LogQ: s.LogQ, LogP: s.LogP, LogDefaultScale: s.LogScale}
 	if s.Conjugate {
 		lit.RingType = ring.ConjugateInvariant
@@ -145,6 +146,23 @@ func Derive(s Spec) (*Profile, error) {
 	}
 	p.digest = p.identify()
 	return p, nil
+}
+
+// check refuses what has no security, and what no header can express.
+func (s Spec) check() error {
+	limit, ok := capLogQP[s.LogN]
+	top := len(s.LogQ) - 1
+	switch {
+	case s.Insecure && !testing.Testing():
+		return errors.New("insecure parameters exist only in tests")
+	case !s.Insecure && (!ok || s.logQP() > limit):
+		return fmt.Errorf("log2(QP) = %d is above the 128-bit cap %d of N = 2^%d; drop a prime or raise N", s.logQP(), limit, s.LogN)
+	case s.Depth < 0 || s.Floor < 0 || s.Floor+s.Depth > top:
+		return fmt.Errorf("%d levels above floor %d do not fit %d primes; add primes", s.Depth, s.Floor, top+1)
+	case top > math.MaxUint8 || s.LogScale < 1 || s.LogScale > MaxLogScale || s.LogN < bits.Len(MaxWidth-1):
+		return fmt.Errorf("%d primes, scale 2^%d and N = 2^%d do not fit an object's header", top+1, s.LogScale, s.LogN)
+	}
+	return nil
 }
 
 func (s Spec) logQP() (sum int) {
@@ -162,10 +180,13 @@ func (p *Profile) identify() Digest {
 	if p.spec.Insecure {
 		domain = "commonseal/profile/insecure/1/"
 	}
-	fmt.Fprintf(h, "%s%s/%d/%t/%d/%d/%d/", domain, p.spec.Name, p.spec.LogN, p.spec.Conjugate, p.spec.LogScale, p.spec.Depth, p.spec.Floor)
+	fmt.Fprintf(h, "%s%q/%d/%t/%d/%d/%d/", domain, p.spec.Name, p.spec.LogN, p.spec.Conjugate, p.spec.LogScale, p.spec.Depth, p.spec.Floor)
 	fmt.Fprintf(h, "%d/%d/%d/%d/%d/", MaxParties, MaxWidth, LogStat, LogRefreshes, LogRefreshValue)
-	for _, q := range append(append([]uint64(nil), p.params.Q()...), p.params.P()...) {
-		h.Write(binary.LittleEndian.AppendUint64(nil, q))
+	for _, primes := range [][]uint64{p.params.Q(), p.params.P()} {
+		fmt.Fprintf(h, "%d/", len(primes)) // or a prime could change sides
+		for _, q := range primes {
+			h.Write(binary.LittleEndian.AppendUint64(nil, q))
+		}
 	}
 	return Digest(h.Sum(nil))
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -18,14 +19,17 @@ import (
 // A Seed is a secret from which randomness is derived. It never prints.
 type Seed [32]byte
 
-// String hides the seed.
-func (Seed) String() string { return "[secret]" }
+// hidden is what secrets print as.
+const hidden = "[secret]"
 
-// GoString hides the seed.
-func (Seed) GoString() string { return "[secret]" }
+// Format hides the seed, whatever the verb.
+func (Seed) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
+// MarshalText hides the seed where it is a field of what is logged as JSON.
+func (Seed) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue hides the seed.
-func (Seed) LogValue() slog.Value { return slog.StringValue("[secret]") }
+func (Seed) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // Derive returns the seed of a narrower purpose: HMAC-SHA256 over the label
 // and the length-prefixed parts.
@@ -85,12 +89,15 @@ func writeParts(w io.Writer, label string, parts [][]byte) {
 }
 
 // A Stream is an endless sequence of pseudo-random bytes and of samples made
-// of them. It is used by one goroutine.
+// of them. It is used by one goroutine and never prints.
 type Stream struct {
 	fill func([]byte)
 	buf  [4096]byte
 	left int // unread bytes at the end of buf
 }
+
+// Format hides the bytes to come.
+func (*Stream) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // Uint64 returns the next eight bytes.
 func (s *Stream) Uint64() uint64 {
