@@ -29,9 +29,13 @@ const (
 	LogStat = 40
 	// LogRefreshes bounds the maps one key epoch may run, in bits.
 	LogRefreshes = 20
-	// LogRefreshValue bounds what a map takes in, in bits above the scale: class
-	// sums of 1024 blocks of 256 columns, error polynomial up to 2^6.
+	// LogRefreshValue bounds the weights a map takes in, in bits above the scale.
 	LogRefreshValue = 24
+	// LogGradient is the scale of a gradient, in bits, and LogGradientValue bounds
+	// what a map takes in above it: class sums of 1024 blocks of 256 columns, each
+	// row's error up to 2^5.
+	LogGradient      = 64
+	LogGradientValue = 23
 
 	// Sigma and SigmaBound are the fresh error's deviation and cut.
 	Sigma      = 3.2
@@ -87,16 +91,19 @@ func must(p *Profile, err error) *Profile {
 }
 
 // TrainSpec derives the training profile: a refresh floor at which the integer
-// mask rule holds for the largest roster, and the gradient step's four levels
+// mask rule holds for the largest roster, and the gradient step's five levels
 // above it.
+//
+// The floor's modulus is split over as few primes as hold it: every prime is a
+// digit of every key.
 func TrainSpec() Spec {
-	const logScale, depth, q0 = 40, 4, 60
-	s := Spec{Name: "train", LogN: 14, Conjugate: true, LogQ: []int{q0}, LogP: []int{61}, LogScale: logScale, Depth: depth}
-	logQ := q0
-	for logQ-bits.Len(MaxParties-1)-1 < MaskFloor(logScale, s.LogN) {
-		s.LogQ = append(s.LogQ, logScale)
-		logQ += logScale
-		s.Floor++
+	const logScale, depth, most = 40, 5, 60
+	s := Spec{Name: "train", LogN: 14, Conjugate: true, LogQ: []int{most}, LogP: []int{61}, LogScale: logScale, Depth: depth}
+	// All masks together, the halving that makes room for the value, and a bit for
+	// primes that are below their power of two.
+	rest := MaskFloor(s.LogN) + bits.Len(MaxParties-1) + 2 - most
+	for s.Floor = (rest + most - 1) / most; len(s.LogQ) <= s.Floor; {
+		s.LogQ = append(s.LogQ, (rest+s.Floor-1)/s.Floor)
 	}
 	for range depth {
 		s.LogQ = append(s.LogQ, logScale)
@@ -104,11 +111,10 @@ func TrainSpec() Spec {
 	return s
 }
 
-// MaskFloor is the smallest mask, in bits, that hides a value of
-// [LogRefreshValue] bits above the scale through a whole key epoch:
-// log2 B + 40 + log2(N·refreshes).
-func MaskFloor(logScale, logN int) int {
-	return logScale + LogRefreshValue + LogStat + logN + LogRefreshes
+// MaskFloor is the smallest mask, in bits, that hides a gradient through a
+// whole key epoch: log2 B + 40 + log2(N·refreshes).
+func MaskFloor(logN int) int {
+	return LogGradient + LogGradientValue + LogStat + logN + LogRefreshes
 }
 
 // ReleaseSpec derives the profile of what is opened: one product at scale
@@ -181,7 +187,7 @@ func (p *Profile) identify() Digest {
 		domain = "commonseal/profile/insecure/1/"
 	}
 	fmt.Fprintf(h, "%s%q/%d/%t/%d/%d/%d/", domain, p.spec.Name, p.spec.LogN, p.spec.Conjugate, p.spec.LogScale, p.spec.Depth, p.spec.Floor)
-	fmt.Fprintf(h, "%d/%d/%d/%d/%d/", MaxParties, MaxWidth, LogStat, LogRefreshes, LogRefreshValue)
+	fmt.Fprintf(h, "%d/%d/%d/%d/%d/%d/%d/", MaxParties, MaxWidth, LogStat, LogRefreshes, LogRefreshValue, LogGradient, LogGradientValue)
 	for _, primes := range [][]uint64{p.params.Q(), p.params.P()} {
 		fmt.Fprintf(h, "%d/", len(primes)) // or a prime could change sides
 		for _, q := range primes {
@@ -263,7 +269,7 @@ func (p *Profile) Derivation() string {
 	if s.Depth > 0 {
 		fmt.Fprintf(&b, "  levels      %d for the circuit, from %d to the refresh floor %d\n", s.Depth, p.MaxLevel(), s.Floor)
 		fmt.Fprintf(&b, "  mask        2^%d for %d parties at level %d; the rule asks 2^%d (value 2^%d, statistical 2^-%d, N 2^%d, maps 2^%d)\n",
-			p.LogQ(s.Floor)-bits.Len(MaxParties-1)-1, MaxParties, s.Floor, MaskFloor(s.LogScale, s.LogN), s.LogScale+LogRefreshValue, LogStat, s.LogN, LogRefreshes)
+			p.LogQ(s.Floor)-bits.Len(MaxParties-1)-1, MaxParties, s.Floor, MaskFloor(s.LogN), LogGradient+LogGradientValue, LogStat, s.LogN, LogRefreshes)
 	}
 	fmt.Fprintf(&b, "  ciphertext  %d bytes at level %d\n", CiphertextBytes(p, p.MaxLevel()), p.MaxLevel())
 	fmt.Fprintf(&b, "  digest      %x\n", p.digest)

@@ -21,7 +21,7 @@ func TestStandard(t *testing.T) {
 		logN, slots, limit, top, floor int
 		logScale, digits, special      int
 	}{
-		{ps.Train, 14, 1 << 14, 430, 7, 3, 40, 8, 1},
+		{ps.Train, 14, 1 << 14, 430, 7, 2, 40, 8, 1},
 		{ps.Release, 14, 1 << 14, 430, 3, 3, 98, 2, 2},
 		{ps.Serve, 12, 1 << 11, 106, 1, 1, 30, 0, 0},
 	} {
@@ -64,7 +64,7 @@ func TestStandard(t *testing.T) {
 func TestTrainFloorIsTheLowestThatMasks(t *testing.T) {
 	p := he.Standard().Train
 	mask := func(level int) int { return p.LogQ(level) - 6 } // log2(Q) - log2(32) - 1
-	if need := he.MaskFloor(p.LogScale(), 14); mask(p.Floor()) < need || mask(p.Floor()-1) >= need {
+	if need := he.MaskFloor(14); mask(p.Floor()) < need || mask(p.Floor()-1) >= need {
 		t.Errorf("masks of 2^%d at the floor and 2^%d below it; 2^%d is needed", mask(p.Floor()), mask(p.Floor()-1), need)
 	}
 }

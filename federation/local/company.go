@@ -83,17 +83,17 @@ func (c *company) encode() (err error) {
 	return nil
 }
 
-// update is the encrypted gradient of a local company's blocks at the weights
-// it is sent, which must be those that its own last round left.
-func (c *company) update(kind string, t int, weights []byte, blocks []circuit.PlainBlock) ([]byte, error) {
+// update is the encrypted gradient of a local company's blocks at the point it
+// is sent, which must be the one that its own last round left.
+func (c *company) update(kind string, t int, point []byte, blocks []circuit.PlainBlock) ([]byte, error) {
 	p := c.job.profiles.Train
-	w, err := he.ParseCiphertext(weights, p, p.MaxLevel(), p.LogScale())
+	w, err := he.ParseCiphertext(point, p, p.MaxLevel(), p.LogScale())
 	if err != nil {
 		return nil, err
 	}
 	digest := w.Digest()
 	stream := c.seed.Stream("local/update", []byte(kind), binary.BigEndian.AppendUint64(nil, uint64(t)), digest[:])
-	u, err := c.evaluator.LocalGradient(w, c.round.OutputC1(0), blocks, c.publicKey, stream)
+	u, err := c.evaluator.LocalGradient(w, c.job.twin.Interval(t), c.round.OutputC1(0), blocks, c.publicKey, stream)
 	if err != nil {
 		return nil, err
 	}

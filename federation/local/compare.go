@@ -20,15 +20,16 @@ func (f *federation) compare() {
 	for i, c := range f.companies {
 		training[i], checking[i] = c.training, c.validation
 	}
-	weights, starts, margin := twin.Train(training)
-	r.MarginMax = margin
-	if margin > circuit.Interval {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("margins reach %.1f, beyond the polynomial's interval of ±%.0f: use a lower learning rate or fewer steps", margin, circuit.Interval))
+	trained := twin.Train(training)
+	weights := trained.Weights
+	r.MarginMax, r.Beyond = trained.MarginMax, trained.Beyond
+	if r.Beyond > 1 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("margins reach %.1f, and %.2f times their step's interval, beyond which the polynomial is no sigmoid: use a lower learning rate or fewer steps", r.MarginMax, r.Beyond))
 	}
 	r.ValuesTwin = make([]float64, len(f.companies))
-	for t, w := range starts {
+	for t, w := range trained.Points {
 		if f.job.valued[t] {
-			floats.Add(r.ValuesTwin, twin.Values(w, training, checking))
+			floats.Add(r.ValuesTwin, twin.Values(w, twin.Interval(t), training, checking))
 		}
 	}
 	r.ValuesBound = f.valuesBound()
@@ -39,13 +40,13 @@ func (f *federation) compare() {
 
 	exact := twin
 	exact.Exact = true
-	plaintext, _, _ := exact.Train(training)
+	plaintext := exact.Train(training)
 	auc := func(w []float64) float64 { return table.AUC(circuit.Scores(w, f.questions), f.labels) }
 	r.AUCEncrypted, r.AccuracyEncrypted = table.AUC(r.scores, f.labels), table.Accuracy(r.scores, f.labels)
-	r.AUCTwin, r.AUCPlaintext = auc(weights), auc(plaintext)
+	r.AUCTwin, r.AUCPlaintext = auc(weights), auc(plaintext.Weights)
 	for i := range training {
-		alone, _, _ := exact.Train(training[i : i+1])
-		r.SoloAUC = append(r.SoloAUC, auc(alone))
+		alone := exact.Train(training[i : i+1])
+		r.SoloAUC = append(r.SoloAUC, auc(alone.Weights))
 	}
 	r.BytesUploaded = f.uploaded.Load()
 	for _, op := range f.node.ops {

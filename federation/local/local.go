@@ -20,7 +20,7 @@ type Options struct {
 	Companies    int     // key holders and providers, 2 to 32
 	Local        int     // of them keep their rows in the clear and send gradients
 	Steps        int     // gradient steps
-	LearningRate float64 // zero: circuit.LearningRate of the width
+	LearningRate float64 // zero: circuit.LearningRate
 	Test         float64 // fraction of rows that only the querier asks about
 	Seed         uint64  // of the split and of every key: a run is repeatable, and its keys are no secret
 
@@ -83,9 +83,9 @@ type job struct {
 func (j job) step(t int) *multiparty.Map {
 	s := multiparty.TrainingStep{
 		Train: j.profiles.Train, Release: j.profiles.Release,
-		Width:            j.plan.Packing.Width,
-		GradientLogScale: circuit.GradientLogScale(j.profiles.Train),
-		Rows:             j.rows, LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(t),
+		Width: j.plan.Packing.Width, Rows: j.rows,
+		LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(t),
+		Interval: float64(j.twin.Interval(t)), Next: float64(j.twin.Interval(t + 1)),
 		Shared: t == j.twin.Steps-1,
 	}
 	if j.valued[t] {
@@ -105,7 +105,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		o.Profiles = he.Standard()
 	}
 	if o.LearningRate == 0 {
-		o.LearningRate = circuit.LearningRate(data.Columns() + 1)
+		o.LearningRate = circuit.LearningRate(data.Columns()+1, o.Steps)
 	}
 	training, checking, test, err := data.Split(o.Test, validation, o.Seed)
 	if err != nil {
@@ -146,12 +146,12 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	f.job = job{
 		profiles: o.Profiles, plan: plan, companies: o.Companies,
-		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps},
+		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps, Columns: data.Columns() + 1},
 		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
 	}
 	f.report = &Report{
 		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
-		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: circuit.Interval,
+		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: f.job.twin.Interval(o.Steps - 1),
 		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
 	}
 	return f, nil

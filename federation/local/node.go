@@ -19,7 +19,8 @@ type node struct {
 
 	blocks, validation [][]circuit.Block // by company; a local one has none
 
-	v, beta   *he.Ciphertext   // weights and momentum, at the top level
+	point     *he.Ciphertext   // where the next gradient is taken, at the top level
+	weights   *he.Ciphertext   // likewise
 	values    []*he.Ciphertext // of valued steps
 	remainder []*big.Int       // of the shared model
 	model     he.Digest
@@ -45,20 +46,20 @@ func (n *node) accept(to *[]circuit.Block, vectors [][]byte) error {
 // parseUpdate parses a local company's gradient.
 func (n *node) parseUpdate(b []byte) (*he.Ciphertext, error) {
 	p := n.job.profiles.Train
-	return he.ParseCiphertext(b, p, p.Floor(), circuit.GradientLogScale(p))
+	return he.ParseCiphertext(b, p, p.Floor(), he.LogGradient)
 }
 
-// gradients evaluates the groups, and records it.
-func (n *node) gradients(groups [][]circuit.Block) ([]*he.Ciphertext, error) {
+// gradients evaluates the groups of step t, and records it.
+func (n *node) gradients(t int, groups [][]circuit.Block) ([]*he.Ciphertext, error) {
 	if len(groups) == 0 {
 		return nil, nil
 	}
-	out, err := n.evaluator.Gradient(n.v, groups)
+	out, err := n.evaluator.Gradient(n.point, n.job.twin.Interval(t), groups)
 	if err != nil {
 		return nil, err
 	}
-	op := circuit.Op{Kind: circuit.OpGradient}
-	inputs := []*he.Ciphertext{n.v}
+	op := circuit.Op{Kind: circuit.OpGradient, Interval: n.job.twin.Interval(t)}
+	inputs := []*he.Ciphertext{n.point}
 	for _, g := range groups {
 		op.Groups = append(op.Groups, len(g))
 		for _, b := range g {
@@ -105,7 +106,7 @@ func (n *node) digest(c *he.Ciphertext) he.Digest {
 }
 
 // start is an encryption of zero that everybody makes alike: the first round
-// maps it to weights and momentum.
+// maps it to a point and weights.
 func (n *node) start() *he.Ciphertext {
 	p := n.job.profiles.Train
 	digest := n.roster.Digest()
@@ -128,10 +129,10 @@ func (n *node) finish(id he.Digest, m *multiparty.Map, inputs []*he.Ciphertext, 
 	if err != nil {
 		return nil, err
 	}
-	n.v, n.beta = outputs[0], outputs[1]
+	n.point, n.weights = outputs[0], outputs[1]
 	if remainder != nil {
 		n.remainder = remainder
-		state := n.beta.Digest()
+		state := n.weights.Digest()
 		n.model = he.HashParts("local/model", id[:], state[:])
 	}
 	return outputs[2:], nil

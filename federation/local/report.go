@@ -18,10 +18,13 @@ type Report struct {
 	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
 
-	// MarginMax is the largest |margin| the twin met; beyond Interval the
-	// polynomial is no sigmoid and Warnings says so.
+	// MarginMax is the largest |margin| the twin met. The interval of the
+	// polynomial widens with the steps; Interval is the last one's. Beyond is the
+	// largest ratio of a margin to its step's interval; above 1 the polynomial is no
+	// sigmoid there, and Warnings says so.
 	MarginMax float64  `json:"margin_max"`
-	Interval  float64  `json:"interval"`
+	Interval  int      `json:"interval"`
+	Beyond    float64  `json:"beyond"`
 	Warnings  []string `json:"warnings"`
 
 	AUCEncrypted      float64 `json:"auc_encrypted"` // from decrypted answers to encrypted queries

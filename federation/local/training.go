@@ -110,12 +110,12 @@ func (f *federation) step(t int) error {
 	} else if len(pooled) > 0 {
 		groups = [][]circuit.Block{all}
 	}
-	xs, err := n.gradients(groups)
+	xs, err := n.gradients(t, groups)
 	if err != nil {
 		return err
 	}
 	floor := f.job.profiles.Train.Floor()
-	inputs := []*he.Ciphertext{n.v.At(floor), n.beta.At(floor)}
+	inputs := []*he.Ciphertext{n.point.At(floor), n.weights.At(floor)}
 	if !valued {
 		for _, u := range own {
 			if u != nil {
@@ -143,7 +143,7 @@ func (f *federation) step(t int) error {
 // validation rows if the step is valued.
 func (f *federation) updates(t int, valued bool) (own, checks []*he.Ciphertext, err error) {
 	own = make([]*he.Ciphertext, len(f.companies))
-	weights := f.node.v.Append(nil)
+	point := f.node.point.Append(nil)
 	for i, c := range f.companies {
 		if !c.local {
 			continue
@@ -156,7 +156,7 @@ func (f *federation) updates(t int, valued bool) (own, checks []*he.Ciphertext, 
 			if check && (!valued || len(set.blocks) == 0) {
 				continue
 			}
-			b, err := c.update(set.kind, t, weights, set.blocks)
+			b, err := c.update(set.kind, t, point, set.blocks)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", c.name, err)
 			}

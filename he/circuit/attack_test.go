@@ -36,7 +36,7 @@ func TestAttackTrivialWeights(t *testing.T) {
 	m := b.sk.Phase(honest)
 	p.RingQ(p.MaxLevel()).NTT(m, trivial.C0)
 
-	x, err := ev.localGradient(trivial, blocks, localDefences{})
+	x, err := ev.localGradient(trivial, testInterval, blocks, localDefences{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +49,13 @@ func TestAttackTrivialWeights(t *testing.T) {
 	for i, v := range slots {
 		got[i%4] += v
 	}
-	want, _ := Twin{}.Gradient(w, rows, 1)
+	want, _ := Twin{}.Gradient(w, testInterval, rows, 1)
 	for j := range want {
 		if math.Abs(got[j]-want[j]) > 1e-4 {
 			t.Fatalf("on trivial weights the attack should read gradient %v, got %v", want, got)
 		}
 	}
-	if _, err := ev.localGradient(trivial, blocks, localDefences{c1: &honest.C1}); err == nil {
+	if _, err := ev.localGradient(trivial, testInterval, blocks, localDefences{c1: &honest.C1}); err == nil {
 		t.Error("trivial weights were accepted")
 	}
 }
@@ -72,7 +72,7 @@ func TestAttackUnsanitisedUpdate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			x, err := ev.localGradient(w, []PlainBlock{plain}, localDefences{})
+			x, err := ev.localGradient(w, testInterval, []PlainBlock{plain}, localDefences{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,14 +82,14 @@ func TestAttackUnsanitisedUpdate(t *testing.T) {
 		}
 		return -1
 	}
-	bare, err := ev.localGradient(w, blocks, localDefences{})
+	bare, err := ev.localGradient(w, testInterval, blocks, localDefences{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := guess(bare); got != 3 {
 		t.Fatalf("without the encryption of zero the attack should find guess 3, got %d", got)
 	}
-	sent, err := ev.LocalGradient(w, w.C1, blocks, b.pk, b.seed.Stream("update"))
+	sent, err := ev.LocalGradient(w, testInterval, w.C1, blocks, b.pk, b.seed.Stream("update"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@ package circuit
 import "math"
 
 // What encryption adds to a run, beside what the polynomial does. The bounds
-// hold while margins stay inside [Interval]; tests hold the circuits to them on
+// hold while margins stay inside their step's [Interval]; tests hold the circuits to them on
 // the insecure and the production ring.
 
 // GradientError bounds the error of one coordinate of a gradient, the mean over
@@ -26,9 +26,9 @@ func (p Plan) WeightError(tw Twin, n, blocks int) float64 {
 // ValueError bounds |encrypted − twin| of a company's value over valued steps,
 // opening aside. Updates, in units of η, have norm up to √d and directions up to
 // 1.5·√d; a coordinate of either errs by a gradient's error, the smaller set's,
-// and by what the weights' error does to it, Σ|p′|·|z|·|z·δ| ≤ 0.15·d·δ.
+// and by what the weights' error δ does to it, Σ|p′|·|z|·|z·δ| ≤ d·δ/4.
 func (p Plan) ValueError(tw Twin, valued, columns, n, validation, blocks int) float64 {
 	d := float64(columns)
-	coordinate := p.GradientError(min(n, validation), blocks) + math.Abs(Slope)*d*p.WeightError(tw, n, blocks)
+	coordinate := p.GradientError(min(n, validation), blocks) + d/4*p.WeightError(tw, n, blocks)
 	return float64(valued) * tw.LearningRate * d * (1.5 + 1.5 + 1) * coordinate
 }

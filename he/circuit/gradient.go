@@ -8,24 +8,8 @@ import (
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
 
-// The error polynomial of the gradient: σ(−m) ≈ 1/2 + Slope·m + Cubic·m³, the
-// least-squares cubic on [−Interval, Interval]. TestPolynomial recomputes it.
-const (
-	Interval = 8.0
-	Slope    = -0.15009364
-	Cubic    = 0.00159204
-)
-
-// logLift is how far, in bits, the polynomial's constants and so the
-// gradient's scale are lifted: it bounds the constants' rounding by 2^-33, and
-// leaves the mask rule its room.
-const logLift = 32
-
 // Depth is the levels a gradient step consumes.
-const Depth = 4
-
-// GradientLogScale is the scale of a gradient, in bits: exactly 2^72.
-func GradientLogScale(p *he.Profile) int { return p.LogScale() + logLift }
+const Depth = 5
 
 // A Block is the vectors of up to Slots rows of one company.
 type Block []*he.Ciphertext
@@ -35,15 +19,17 @@ type PlainBlock []ring.Poly
 
 // Gradient evaluates one step over blocks grouped as the caller wants sums kept
 // apart, and returns a ciphertext for each group, at the refresh floor and
-// scale exactly 2^72:
+// scale exactly 2^64:
 //
-//	x = Σ_blocks Σ_r rot(p(m)·Z_r, −r),   m = Σ_r Z_r·rot(w, r)
+//	x = Σ_blocks Σ_r rot(p(u)·Z_r, −r),   u = Σ_r Z_r·rot(w, r)
 //
 // Only sums of x over slots equal mod Width mean something: they are
-// Σ_rows p(m_i)·z_i. w is periodic in slots, at the top level.
+// Σ_rows p(u_i)·z_i. w is the weights over the interval, periodic in slots, at
+// the top level; p is the interval's polynomial.
 //
-// Depth 4. Keys: the plan's rotations, relinearisation. Error: [GradientError].
-func (ev *Evaluator) Gradient(w *he.Ciphertext, groups [][]Block) ([]*he.Ciphertext, error) {
+// Depth 5. Keys: the plan's rotations, relinearisation. Error:
+// [Plan.GradientError].
+func (ev *Evaluator) Gradient(w *he.Ciphertext, interval int, groups [][]Block) ([]*he.Ciphertext, error) {
 	var blocks []operand
 	var group []int
 	for g, list := range groups {
@@ -55,7 +41,7 @@ func (ev *Evaluator) Gradient(w *he.Ciphertext, groups [][]Block) ([]*he.Ciphert
 			group = append(group, g)
 		}
 	}
-	return ev.gradient(w, blocks, group, len(groups))
+	return ev.gradient(w, interval, blocks, group, len(groups))
 }
 
 // LocalGradient is Gradient over a company's own encoded blocks.
@@ -66,9 +52,9 @@ func (ev *Evaluator) Gradient(w *he.Ciphertext, groups [][]Block) ([]*he.Ciphert
 // fresh encryption of zero under the collective key (law L13): without it the
 // output is a function of public values and of the rows, and a guess of them
 // can be checked to the last bit.
-func (ev *Evaluator) LocalGradient(w *he.Ciphertext, c1 ring.Poly, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
-	zero := pk.EncryptZero(ev.profile.Floor(), GradientLogScale(ev.profile), s)
-	return ev.localGradient(w, blocks, localDefences{c1: &c1, zero: zero})
+func (ev *Evaluator) LocalGradient(w *he.Ciphertext, interval int, c1 ring.Poly, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
+	zero := pk.EncryptZero(ev.profile.Floor(), he.LogGradient, s)
+	return ev.localGradient(w, interval, blocks, localDefences{c1: &c1, zero: zero})
 }
 
 // localDefences are switched off by attack tests alone.
@@ -77,7 +63,7 @@ type localDefences struct {
 	zero *he.Ciphertext // nil: the output is not sanitised
 }
 
-func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, on localDefences) (*he.Ciphertext, error) {
+func (ev *Evaluator) localGradient(w *he.Ciphertext, interval int, blocks []PlainBlock, on localDefences) (*he.Ciphertext, error) {
 	if on.c1 != nil && !on.c1.Equal(&w.C1) {
 		return nil, fmt.Errorf("weights that no map of this job left: their c1 is not the derived one; ask another node")
 	}
@@ -88,7 +74,7 @@ func (ev *Evaluator) localGradient(w *he.Ciphertext, blocks []PlainBlock, on loc
 		}
 		ops[i] = operand{plain: b}
 	}
-	x, err := ev.gradient(w, ops, make([]int, len(ops)), 1)
+	x, err := ev.gradient(w, interval, ops, make([]int, len(ops)), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -124,15 +110,18 @@ func pairsOf(b Block) []pair {
 	return out
 }
 
-func (ev *Evaluator) gradient(w *he.Ciphertext, blocks []operand, group []int, groups int) ([]*he.Ciphertext, error) {
+func (ev *Evaluator) gradient(w *he.Ciphertext, interval int, blocks []operand, group []int, groups int) ([]*he.Ciphertext, error) {
 	if w.Profile.Digest() != ev.profile.Digest() || w.Level() != ev.profile.MaxLevel() || w.LogScale != ev.profile.LogScale() {
 		return nil, fmt.Errorf("weights at level %d and scale 2^%d; a step takes level %d and scale 2^%d", w.Level(), w.LogScale, ev.profile.MaxLevel(), ev.profile.LogScale())
+	}
+	if !validInterval(interval) {
+		return nil, fmt.Errorf("interval %d; a step's is %d to %d", interval, minInterval, maxInterval)
 	}
 	rotated := ev.rotatedWeights(pair{w.C0, w.C1})
 	errors := make([][]pair, len(blocks))
 	inner := ev.innerProducts(blocks, rotated)
 	ev.each(len(blocks), func(wk *worker, b int) {
-		errors[b] = ev.rotatedErrors(wk, wk.polynomial(inner[b]))
+		errors[b] = ev.rotatedErrors(wk, wk.polynomial(inner[b], coefficients(interval)))
 	})
 	out := make([]*he.Ciphertext, groups)
 	for g := range out {
@@ -143,7 +132,7 @@ func (ev *Evaluator) gradient(w *he.Ciphertext, blocks []operand, group []int, g
 			}
 		}
 		x := ev.fold(blocks, errors, mine)
-		out[g] = &he.Ciphertext{Profile: ev.profile, LogScale: GradientLogScale(ev.profile), C0: x[0], C1: x[1]}
+		out[g] = &he.Ciphertext{Profile: ev.profile, LogScale: he.LogGradient, C0: x[0], C1: x[1]}
 	}
 	return out, nil
 }
@@ -281,41 +270,58 @@ func (wk *worker) products(level int, block operand, from, n int, ws []pair) []r
 	return c
 }
 
-// polynomial is e = p(m), m·(Cubic·m² + Slope) + 1/2, at level 4 and scale
-// q_4·2^32: the scale at which the product with a vector at 2^40, rescaled by
-// q_4, is at exactly 2^72. Every scale on the way is a ratio of primes and powers
-// of two; constants are rounded to integers at it, to 2^-33.
-func (wk *worker) polynomial(m pair) pair {
-	q := wk.profile.Params().Q()
-	top := wk.profile.MaxLevel() // m is one below: scale 2^80/q_top
-	delta := new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), uint(wk.profile.LogScale())))
-	prime := func(level int) *big.Rat { return new(big.Rat).SetInt(new(big.Int).SetUint64(q[level])) }
-	mul := func(a *big.Rat, bs ...*big.Rat) *big.Rat {
-		out := new(big.Rat).Set(a)
-		for _, b := range bs {
-			out.Mul(out, b)
-		}
-		return out
-	}
-	div := func(a, b *big.Rat) *big.Rat { return new(big.Rat).Quo(a, b) }
-	scaleM := div(mul(delta, delta), prime(top))
-	scaleSquare := div(mul(scaleM, scaleM), prime(top-1))
-	lift := new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), logLift))
-	scaleE := mul(prime(top-3), lift)
-	scaleT := div(mul(scaleE, prime(top-2)), scaleM) // of Cubic·m² + Slope
-	kappa := div(scaleT, scaleSquare)
+// polynomial is e = 1/2 + c_1·u + u³·(c_3 + c_5·u² + c_7·u⁴), three levels below
+// u, at scale q_3·2^24: the scale at which the product with a vector at 2^40,
+// rescaled by q_3, is at exactly 2^64. Every scale on the way is a ratio of primes
+// and powers of two; constants are rounded to integers at it, to 2^-24 of what
+// they multiply.
+func (wk *worker) polynomial(u pair, c [4]float64) pair {
+	top := wk.profile.MaxLevel() // u is one below: scale 2^80/q_top
+	prime := func(level int) *big.Rat { return new(big.Rat).SetInt(new(big.Int).SetUint64(wk.mods[level].q)) }
+	times := func(a, b *big.Rat) *big.Rat { return new(big.Rat).Mul(a, b) }
+	over := func(a, b *big.Rat) *big.Rat { return new(big.Rat).Quo(a, b) }
+	power := func(k int) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), uint(k))) }
+	first := over(power(2*wk.profile.LogScale()), prime(top))
+	second := over(times(first, first), prime(top-1))
+	third := over(times(first, second), prime(top-2))
+	fourth := over(times(second, second), prime(top-2))
+	out := times(prime(top-4), power(he.LogGradient-wk.profile.LogScale()))
+	inner := over(times(out, prime(top-3)), third)
 
-	t := wk.relinearise(wk.product(m, m)) // level 5
-	r5 := wk.profile.RingQ(top - 2)
-	cubic := rounded(Cubic, kappa)
-	r5.MulScalarBigint(t[0], cubic, t[0])
-	r5.MulScalarBigint(t[1], cubic, t[1])
-	r5.AddScalarBigint(t[0], rounded(Slope, scaleT), t[0])
-
-	low := pair{ring.Poly{Coeffs: m[0].Coeffs[:top-1]}, ring.Poly{Coeffs: m[1].Coeffs[:top-1]}}
-	e := wk.relinearise(wk.product(low, t)) // level 4
-	wk.profile.RingQ(top-3).AddScalarBigint(e[0], rounded(0.5, scaleE), e[0])
+	square := wk.relinearise(wk.product(u, u))                  // top-2
+	cube := wk.relinearise(wk.product(wk.at(u, top-2), square)) // top-3
+	sum := wk.relinearise(wk.product(square, square))           // top-3: the fourth power
+	wk.scale(sum, rounded(c[3], over(inner, fourth)))
+	wk.addScaled(sum, wk.at(square, top-3), rounded(c[2], over(inner, second)))
+	wk.addConstant(sum, rounded(c[1], inner))
+	e := wk.relinearise(wk.product(cube, sum)) // top-4
+	wk.addScaled(e, wk.at(u, top-4), rounded(c[0], over(out, first)))
+	wk.addConstant(e, rounded(0.5, out))
 	return e
+}
+
+// at is c at a lower level, sharing its residues.
+func (wk *worker) at(c pair, level int) pair {
+	return pair{ring.Poly{Coeffs: c[0].Coeffs[:level+1]}, ring.Poly{Coeffs: c[1].Coeffs[:level+1]}}
+}
+
+// scale multiplies c by k.
+func (wk *worker) scale(c pair, k *big.Int) {
+	r := wk.profile.RingQ(c[0].Level())
+	r.MulScalarBigint(c[0], k, c[0])
+	r.MulScalarBigint(c[1], k, c[1])
+}
+
+// addScaled adds k·b to c.
+func (wk *worker) addScaled(c, b pair, k *big.Int) {
+	r := wk.profile.RingQ(c[0].Level())
+	r.MulScalarBigintThenAdd(b[0], k, c[0])
+	r.MulScalarBigintThenAdd(b[1], k, c[1])
+}
+
+// addConstant adds k in every slot.
+func (wk *worker) addConstant(c pair, k *big.Int) {
+	wk.profile.RingQ(c[0].Level()).AddScalarBigint(c[0], k, c[0])
 }
 
 // rounded is the integer nearest to c·scale.
@@ -350,7 +356,7 @@ func (ev *Evaluator) rotatedErrors(wk *worker, e pair) []pair {
 // rotation is a baby and then a giant that all its siblings share.
 func (ev *Evaluator) fold(blocks []operand, errors [][]pair, mine []int) pair {
 	width, baby, step, giants := ev.plan.Packing.Width, ev.plan.Packing.Baby, ev.plan.Step, ev.plan.giants()
-	level := ev.profile.MaxLevel() - 3
+	level := ev.profile.Floor() + 1
 	byGiant := ev.newSums(width/step, level)
 	ev.each(baby, func(wk *worker, b int) {
 		k := (width - b) % width

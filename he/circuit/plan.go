@@ -121,12 +121,13 @@ func (p Plan) Transforms(blocks int) int {
 	divide := func(l int) int { return l + 2 }             // lower at l, or settle to l
 
 	forward := (baby+p.Step-1)/p.Step*digits(level) + (baby-1)*2*divide(level)
-	inner := giants*(level+1+digits(level-1)) + 2*divide(level-1)           // rescale, relinearise, settle
-	inner += (giants - 1) * (level + 1 + divide(level-1) + digits(level-1)) // rotate by giants
-	inner += len(p.spreads()) * (digits(level-1) + 2*divide(level-1))       // segments
-	poly := level + digits(level-2) + 2*divide(level-2) + level - 1 + digits(level-3) + 2*divide(level-3)
-	errors := min(giants-1, 1)*digits(level-3) + (giants-1)*2*divide(level-3)
-	floor := level - 4
+	inner := giants*(level+1+digits(level-1)) + 2*divide(level-1)             // rescale, relinearise, settle
+	inner += (giants - 1) * (level + 1 + divide(level-1) + digits(level-1))   // rotate by giants
+	inner += len(p.spreads()) * (digits(level-1) + 2*divide(level-1))         // segments
+	product := func(l int) int { return l + 1 + digits(l-1) + 2*divide(l-1) } // rescale, relinearise, settle
+	poly := product(level-1) + 2*product(level-2) + product(level-3)
+	floor := p.Profile.Floor()
+	errors := min(giants-1, 1)*digits(floor+1) + (giants-1)*2*divide(floor+1)
 	fold := baby*(2*(floor+2)+2*digits(floor)+divide(floor)) + (baby+p.Step-1)/p.Step*(digits(floor)+2*divide(floor))
 	return forward + blocks*(inner+poly+errors) + fold
 }

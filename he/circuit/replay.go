@@ -20,16 +20,18 @@ const (
 // An Op is one recorded operation: what went in and what came out, by digest
 // (law L11). The plan and the keys are those of the job.
 type Op struct {
-	Kind    OpKind
-	Groups  []int // of a gradient: blocks in each group
-	Inputs  []he.Digest
-	Outputs []he.Digest
+	Kind     OpKind
+	Interval int   // of a gradient
+	Groups   []int // of a gradient: blocks in each group
+	Inputs   []he.Digest
+	Outputs  []he.Digest
 }
 
 // Digest identifies the record.
 func (o Op) Digest() he.Digest {
 	b := []byte{byte(o.Kind)}
 	list := func(n int) { b = binary.BigEndian.AppendUint32(b, uint32(n)) }
+	list(o.Interval)
 	list(len(o.Groups))
 	for _, g := range o.Groups {
 		list(g)
@@ -87,7 +89,7 @@ func (r *Replayer) compute(op Op) ([]*he.Ciphertext, error) {
 		return r.gradient(op)
 	case OpSum:
 		p := r.Steps.profile
-		cs, err := r.fetch(op.Inputs, p, p.Floor(), GradientLogScale(p))
+		cs, err := r.fetch(op.Inputs, p, p.Floor(), he.LogGradient)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +134,7 @@ func (r *Replayer) gradient(op Op) ([]*he.Ciphertext, error) {
 			groups[g], rest = append(groups[g], rest[:vectors:vectors]), rest[vectors:]
 		}
 	}
-	return r.Steps.Gradient(cs[0], groups)
+	return r.Steps.Gradient(cs[0], op.Interval, groups)
 }
 
 // fetch parses the inputs, which must be what their digests say.

@@ -11,63 +11,66 @@ import (
 type Twin struct {
 	// Exact takes σ(−m) itself instead of the polynomial.
 	Exact bool
-	// LearningRate and Steps are those of the run.
-	LearningRate float64
-	Steps        int
+	// LearningRate, Steps and Columns, the constant included, are those of the
+	// run.
+	LearningRate   float64
+	Steps, Columns int
 }
 
-// Momentum is Nesterov's coefficient of step t: t/(t+3).
-func Momentum(t int) float64 { return float64(t) / float64(t+3) }
+// Interval is R at step t.
+func (tw Twin) Interval(t int) int { return Interval(t, tw.Columns, tw.LearningRate) }
 
-// LearningRate is the rate used when none is given: 8/d for d columns, the
-// constant included. Rows lie in [−1, 1]^d, so the polynomial's curvature at
-// zero is at most 0.15·d, and Nesterov's steps are stable below 4/3 of its
-// inverse whatever the data.
-func LearningRate(columns int) float64 { return 8 / float64(columns) }
-
-// Error is p(m), or σ(−m).
-func (tw Twin) Error(m float64) float64 {
+// Error is p(m/R) for an interval R, or σ(−m).
+func (tw Twin) Error(m float64, interval int) float64 {
 	if tw.Exact {
 		return 1 / (1 + math.Exp(m))
 	}
-	return m*(Cubic*float64(m*m)+Slope) + 0.5
+	c, u := coefficients(interval), m/float64(interval)
+	v := float64(u * u)
+	return 0.5 + u*(c[0]+v*(c[1]+v*(c[2]+float64(v*c[3]))))
 }
 
-// Gradient is the mean over rows of p(m)·z for weights w, times weight, and
+// Gradient is weight times the sum of p(m/R)·z over the rows, at weights w, and
 // the largest |m|.
-func (tw Twin) Gradient(w []float64, z he.Rows, weight float64) (g []float64, marginMax float64) {
+func (tw Twin) Gradient(w []float64, interval int, z he.Rows, weight float64) (g []float64, marginMax float64) {
 	g = make([]float64, z.Columns)
 	for i := range z.Len() {
 		m := floats.Dot(z.Row(i), w)
 		marginMax = max(marginMax, math.Abs(m))
-		floats.AddScaled(g, tw.Error(m), z.Row(i))
+		floats.AddScaled(g, tw.Error(m, interval), z.Row(i))
 	}
 	floats.Scale(weight, g)
 	return g, marginMax
 }
 
-// Train runs all steps from zero over the companies' rows and returns the
-// weights, the start of every step and the largest |margin|.
-func (tw Twin) Train(companies []he.Rows) (weights []float64, starts [][]float64, marginMax float64) {
-	d, n := companies[0].Columns, 0
-	for _, z := range companies {
-		n += z.Len()
-	}
-	v, beta := make([]float64, d), make([]float64, d)
+// A Trained is what training leaves.
+type Trained struct {
+	Weights   []float64
+	Points    [][]float64 // where each step took its gradient
+	MarginMax float64     // the largest |margin|
+	Beyond    float64     // the largest ratio of a margin to its step's interval
+}
+
+// Train runs all steps from zero over the companies' rows.
+func (tw Twin) Train(companies []he.Rows) (out Trained) {
+	d, n := companies[0].Columns, rowCount(companies)
+	v, w := make([]float64, d), make([]float64, d)
 	for t := range tw.Steps {
-		starts = append(starts, append([]float64(nil), v...))
+		out.Points = append(out.Points, append([]float64(nil), v...))
 		next := append([]float64(nil), v...)
 		for _, z := range companies {
-			g, m := tw.Gradient(v, z, tw.LearningRate/float64(n))
-			marginMax = max(marginMax, m)
+			g, m := tw.Gradient(v, tw.Interval(t), z, tw.LearningRate/float64(n))
+			out.MarginMax = max(out.MarginMax, m)
+			out.Beyond = max(out.Beyond, m/float64(tw.Interval(t)))
 			floats.Add(next, g)
 		}
 		for j := range v {
-			v[j] = next[j] + Momentum(t)*(next[j]-beta[j])
+			v[j] = next[j] + Momentum(t)*(next[j]-w[j])
 		}
-		beta = next
+		w = next
 	}
-	return beta, starts, marginMax
+	out.Weights = w
+	return out
 }
 
 // Scores are the inner products of rows with the weights.

@@ -62,21 +62,21 @@ func ValuedSteps(steps int) map[int]bool {
 	return map[int]bool{0: true, steps / 2: true, steps - 1: true}
 }
 
-// Values is the twin of valuation at weights w: φ_i = ⟨u_i, g⟩ − ⟨u_i, U⟩/2η
+// Values is the twin of valuation at point w of an interval: φ_i = ⟨u_i, g⟩ − ⟨u_i, U⟩/2η
 // for updates u_i = η/n·Σ p(m)·z over a company's rows, U their sum, and the
 // mean validation gradient g over all companies' validation rows. It is the
 // exact Shapley value of the loss decrease's quadratic lower bound, with
 // curvature 1/η (INCENTIVES §2: the quotient form).
-func (tw Twin) Values(w []float64, companies, validation []he.Rows) []float64 {
+func (tw Twin) Values(w []float64, interval int, companies, validation []he.Rows) []float64 {
 	n, m := rowCount(companies), rowCount(validation)
 	direction := make([]float64, len(w)) // g − U/2η, U in units of η
 	updates := make([][]float64, len(companies))
 	for i, z := range companies {
-		updates[i], _ = tw.Gradient(w, z, 1/float64(n))
+		updates[i], _ = tw.Gradient(w, interval, z, 1/float64(n))
 		floats.AddScaled(direction, -0.5, updates[i])
 	}
 	for _, z := range validation {
-		g, _ := tw.Gradient(w, z, 1/float64(m))
+		g, _ := tw.Gradient(w, interval, z, 1/float64(m))
 		floats.Add(direction, g)
 	}
 	out := make([]float64, len(companies))

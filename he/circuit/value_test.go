@@ -98,8 +98,8 @@ func TestValuesTwin(t *testing.T) {
 	validation := []he.Rows{randomRows(20, 6, 3)}
 	w := randomRows(1, 6, 4).Row(0)
 	all := he.Rows{Columns: 6, Values: append(append([]float64(nil), companies[0].Values...), companies[1].Values...)}
-	phi := tw.Values(w, companies, validation)
-	if total := tw.Values(w, []he.Rows{all}, validation)[0]; math.Abs(phi[0]+phi[1]-total) > 1e-12 || phi[2] != 0 {
+	phi := tw.Values(w, testInterval, companies, validation)
+	if total := tw.Values(w, testInterval, []he.Rows{all}, validation)[0]; math.Abs(phi[0]+phi[1]-total) > 1e-12 || phi[2] != 0 {
 		t.Errorf("values %v do not sum to %g", phi, total)
 	}
 }
@@ -121,11 +121,11 @@ func TestReplay(t *testing.T) {
 		return out
 	}
 	w, blocks := b.weights(t, []float64{1, 0.5, 0, -1}), []Block{b.block(t, randomRows(9, 4, 1), "0"), b.block(t, randomRows(3, 4, 2), "1")}
-	xs, err := ev.Gradient(w, [][]Block{blocks[:1], blocks[1:]})
+	xs, err := ev.Gradient(w, testInterval, [][]Block{blocks[:1], blocks[1:]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	gradient := Op{Kind: OpGradient, Groups: []int{1, 1}, Inputs: put(append(append([]*he.Ciphertext{w}, blocks[0]...), blocks[1]...)...), Outputs: put(xs...)}
+	gradient := Op{Kind: OpGradient, Interval: testInterval, Groups: []int{1, 1}, Inputs: put(append(append([]*he.Ciphertext{w}, blocks[0]...), blocks[1]...)...), Outputs: put(xs...)}
 	sum := Op{Kind: OpSum, Inputs: gradient.Outputs, Outputs: put(he.Add(xs...))}
 	u := encryptCoefficients(valuer.profile, pk, map[int]float64{1: 2}, he.Seed{1}.Stream("u"))
 	v, err := valuer.Value(u, u)
@@ -159,7 +159,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("operation %d was replayed without its input", i)
 		}
 	}
-	for _, op := range []Op{{Kind: 9}, {Kind: OpSum}, {Kind: OpValue}, {Kind: OpGradient, Groups: []int{1 << 60, 1 << 60}}, {Kind: OpGradient, Groups: []int{-1, 1}}, {Kind: OpGradient, Inputs: gradient.Inputs}} {
+	for _, op := range []Op{{Kind: 9}, {Kind: OpSum}, {Kind: OpValue}, {Kind: OpGradient, Groups: []int{1 << 60, 1 << 60}}, {Kind: OpGradient, Groups: []int{-1, 1}}, {Kind: OpGradient, Inputs: gradient.Inputs}, {Kind: OpGradient, Interval: 9, Groups: gradient.Groups, Inputs: gradient.Inputs}} {
 		if err := replayer.Replay(op); err == nil {
 			t.Errorf("%+v was replayed", op)
 		}

@@ -176,13 +176,13 @@ func scaled(v *big.Int, logScale int) float64 {
 
 func TestMaskRule(t *testing.T) {
 	ps := hetest.Profiles(t)
-	in := Input{Profile: ps.Train, Level: 3, LogScale: 40, LogValue: he.LogRefreshValue}
+	in := Input{Profile: ps.Train, Level: 2, LogScale: 40, LogValue: he.LogRefreshValue}
 	for _, tc := range []struct {
 		parties, level, value int
 		want                  int // 0: refused
 	}{
-		{3, 3, 24, 177}, {20, 3, 24, 174}, {2, 3, 24, 177}, {32, 3, 24, 173},
-		{3, 2, 24, 137}, {3, 1, 24, 0}, {3, 3, 67, 177}, {3, 3, 68, 0}, {3, 2, 28, 0},
+		{3, 2, 24, 165}, {20, 2, 24, 162}, {2, 2, 24, 165}, {32, 2, 47, 161},
+		{3, 3, 24, 205}, {3, 1, 24, 0}, {3, 2, 55, 165}, {3, 2, 56, 0},
 	} {
 		in.Level, in.LogValue = tc.level, tc.value
 		got, err := in.LogMask(tc.parties)
@@ -198,7 +198,7 @@ func TestShareRepeatsAndIsParsedStrictly(t *testing.T) {
 	m := momentum(ps, 8)
 	var inputs []*he.Ciphertext
 	for _, l := range []string{"a", "b", "c"} {
-		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 3, map[int]int64{0: 1 << 40}, l))
+		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 2, map[int]int64{0: 1 << 40}, l))
 	}
 	bytesOf := func(id string, roster Roster) []byte {
 		r, err := NewRound(roster, he.HashParts(id), m, inputs)
@@ -229,7 +229,7 @@ func TestShareRepeatsAndIsParsedStrictly(t *testing.T) {
 	if _, err := NewRound(roster, he.Digest{}, m, []*he.Ciphertext{inputs[0], inputs[1], inputs[1]}); err == nil {
 		t.Error("one c1 twice was accepted")
 	}
-	if _, err := NewRound(roster, he.Digest{}, m, []*he.Ciphertext{inputs[0], inputs[1], inputs[2].At(2)}); err == nil {
+	if _, err := NewRound(roster, he.Digest{}, m, []*he.Ciphertext{inputs[0], inputs[1], inputs[2].At(1)}); err == nil {
 		t.Error("an input at another level was accepted")
 	}
 }
@@ -240,7 +240,7 @@ func TestJournalRefusesASecondRequest(t *testing.T) {
 	m := momentum(ps, 8)
 	var inputs []*he.Ciphertext
 	for _, l := range []string{"a", "b", "c"} {
-		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 3, nil, l))
+		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 2, nil, l))
 	}
 	used := UsedSet{}
 	for i, want := range []bool{true, true, false} {
@@ -262,13 +262,13 @@ func TestAttackReusedCRP(t *testing.T) {
 	const width = 8
 	roster, parties, sums := holders(t, ps, 2)
 	p := ps.Train
-	in := Input{Profile: p, Level: 3, LogScale: 40, LogValue: he.LogRefreshValue}
+	in := Input{Profile: p, Level: 2, LogScale: 40, LogValue: he.LogRefreshValue}
 	m := &Map{Width: width, Inputs: []Input{in}, Outputs: []Output{{p, []Term{Periodic(p, width, 0, 1)}}}}
 	secret := []float64{0.75, -0.5}
 	read := func(off defences) float64 {
 		var out []*he.Ciphertext
 		for i, x := range secret {
-			c := encryptPhase(p, sums["train"], 3, map[int]int64{0: int64(x * (1 << 40))}, string(rune('a'+i)))
+			c := encryptPhase(p, sums["train"], 2, map[int]int64{0: int64(x * (1 << 40))}, string(rune('a'+i)))
 			r, err := newRound(roster, he.HashParts("round", []byte{byte(i)}), m, []*he.Ciphertext{c}, off)
 			if err != nil {
 				t.Fatal(err)
@@ -306,15 +306,15 @@ func TestAttackSparseRefresh(t *testing.T) {
 	const width, hidden = 8, 0.625
 	roster, parties, sums := holders(t, ps, 3)
 	p := ps.Train
-	c := encryptPhase(p, sums["train"], 3, map[int]int64{0: 5 << 36, 1: int64(hidden * (1 << 40))}, "x")
-	in := Input{Profile: p, Level: 3, LogScale: 40, LogValue: he.LogRefreshValue}
+	c := encryptPhase(p, sums["train"], 2, map[int]int64{0: 5 << 36, 1: int64(hidden * (1 << 40))}, "x")
+	in := Input{Profile: p, Level: 2, LogScale: 40, LogValue: he.LogRefreshValue}
 	m := &Map{Width: width, Inputs: []Input{in}, Outputs: []Output{{p, []Term{Periodic(p, width, 0, 1)}}}}
 	r, err := NewRound(roster, he.HashParts("sparse"), m, []*he.Ciphertext{c})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Defence off: every coefficient of c1·s + e is published, the kept ones masked.
-	ringQ := p.RingQ(3)
+	ringQ := p.RingQ(2)
 	sum := ringQ.NewPoly()
 	ringQ.INTT(c.C0, sum)
 	for _, s := range parties {
@@ -386,12 +386,12 @@ func BenchmarkMapShare(b *testing.B) {
 	ps := he.Standard()
 	const width = 16
 	roster, parties, sums := holders(b, ps, 3)
-	in := Input{Profile: ps.Train, Level: 3, LogScale: 40, LogValue: he.LogRefreshValue}
+	in := Input{Profile: ps.Train, Level: 2, LogScale: 40, LogValue: he.LogRefreshValue}
 	m := &Map{Width: width, Inputs: []Input{in, in, in}, Outputs: []Output{
 		{ps.Train, []Term{Periodic(ps.Train, width, 0, 1)}}, {ps.Train, []Term{Periodic(ps.Train, width, 1, 1)}}}}
 	var inputs []*he.Ciphertext
 	for _, l := range []string{"a", "b", "c"} {
-		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 3, nil, l))
+		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 2, nil, l))
 	}
 	var size int
 	for b.Loop() {

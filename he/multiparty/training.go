@@ -10,20 +10,21 @@ import (
 // momentum and, where the step is valued, companies' updates and the direction
 // they are valued in to the release profile (PROTOCOL §3 and §7).
 //
-// Inputs, all of the train profile at its floor: weights v and momentum β, as
-// the step before left them; then gradients at GradientLogScale, class sums
-// over all rows: one of all companies, or, valued, one of each company and one
-// of the validation rows. Outputs: v, β; valued, updates and direction.
+// Inputs, all of the train profile at its floor: the point v/R at which the
+// gradient was taken, in units of the step's interval, and the weights w, as the
+// step before left them; then gradients at scale 2^64, class sums over all rows:
+// one of all companies, or, valued, one of each company and one of the
+// validation rows. Outputs: the next v/R and w; valued, updates and direction.
 type TrainingStep struct {
-	Train, Release   *he.Profile
-	Width            int
-	GradientLogScale int
-	Rows             int     // the companies' rows together
-	LearningRate     float64 // η
-	Momentum         float64 // Nesterov's coefficient of this step
-	Valued           int     // companies whose updates are kept apart, 0: not valued
-	ValidationRows   int     // of a valued step
-	Shared           bool    // leave shares of the model: the last step
+	Train, Release *he.Profile
+	Width          int
+	Rows           int     // the companies' rows together
+	LearningRate   float64 // η
+	Momentum       float64 // Nesterov's coefficient of this step
+	Interval, Next float64 // R of this step and of the next
+	Valued         int     // companies whose updates are kept apart, 0: not valued
+	ValidationRows int     // of a valued step
+	Shared         bool    // leave shares of the model: the last step
 }
 
 // Map is the step's map. Factors turn a gradient's kept coefficients into those
@@ -32,18 +33,18 @@ type TrainingStep struct {
 func (s TrainingStep) Map() *Map {
 	state := Input{Profile: s.Train, Level: s.Train.Floor(), LogScale: s.Train.LogScale(), LogValue: he.LogRefreshValue}
 	gradient := state
-	gradient.LogScale = s.GradientLogScale
+	gradient.LogScale, gradient.LogValue = he.LogGradient, he.LogGradientValue
 	m := &Map{Width: s.Width, Inputs: []Input{state, state}}
 	for range max(1, s.Valued) {
 		m.Inputs = append(m.Inputs, gradient)
 	}
 
 	gamma, eta := s.Momentum, s.LearningRate*s.mean(s.Rows)
-	next := []Term{s.term(0, 1)}
-	ahead := []Term{s.term(0, 1+gamma), s.term(1, -gamma)}
+	next := []Term{s.term(0, s.Interval)}
+	ahead := []Term{s.term(0, (1+gamma)*s.Interval/s.Next), s.term(1, -gamma/s.Next)}
 	for i := 2; i < len(m.Inputs); i++ {
 		next = append(next, s.term(i, eta))
-		ahead = append(ahead, s.term(i, (1+gamma)*eta))
+		ahead = append(ahead, s.term(i, (1+gamma)*eta/s.Next))
 	}
 	m.Outputs = []Output{{s.Train, ahead}, {s.Train, next}}
 	if s.Valued > 0 {
@@ -89,8 +90,8 @@ func (s TrainingStep) direction() Output {
 	return out
 }
 
-// StartMap is the map of step 0's state: from an encryption of zero to weights
-// and momentum whose c1 nobody chose.
+// StartMap is the map of step 0's state: from an encryption of zero to a point
+// and weights whose c1 nobody chose.
 func StartMap(train *he.Profile, width int) *Map {
 	in := Input{Profile: train, Level: train.Floor(), LogScale: train.LogScale(), LogValue: he.LogRefreshValue}
 	zero := Output{train, []Term{Periodic(train, width, 0, 1)}}
