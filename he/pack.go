@@ -57,7 +57,9 @@ func (x Rows) Check() error {
 // slot i.
 //
 // For baby and giant steps vector g·Baby+b is stored rotated right by g·Baby.
-// Baby = Width is the plain diagonal form.
+// Baby = Width is the plain diagonal form. Back stores it for the way back
+// alone, rotated left by Width−g·Baby: sums over slots equal mod Width are the
+// same, and the giants' own keys do.
 //
 // Few rows leave most slots empty, so they are stacked: Stack segments of Baby =
 // Width/Stack diagonals share a vector, segment g of vector b holding
@@ -69,6 +71,7 @@ type Packing struct {
 	Width int // D, a power of two
 	Baby  int // B, a power of two that divides Width
 	Stack int // G; 0 and 1 are unstacked, else Baby·Stack = Width
+	Back  bool
 }
 
 // WidthFor is the smallest packed width for d columns.
@@ -112,11 +115,11 @@ func (k Packing) Vector(r int, x Rows, out []float64) {
 	}
 	n, mask, slots := x.Len(), k.Width-1, len(out)
 	shift := r / k.Baby * k.Baby
+	if k.Back && shift > 0 {
+		shift -= k.Width
+	}
 	for i := range out {
-		row := i - shift
-		if row < 0 {
-			row += slots
-		}
+		row := (i - shift + slots) % slots
 		out[i] = 0
 		if col := (row + r) & mask; row < n && col < x.Columns {
 			out[i] = x.Values[row*x.Columns+col]

@@ -24,11 +24,12 @@ type company struct {
 	roster    multiparty.Roster
 	secrets   *multiparty.Secrets
 	publicKey *he.PublicKey
+	keys      *he.EvaluationKeys
 	encoder   *he.Encoder
-	evaluator *circuit.Evaluator
 	journal   multiparty.UsedSet
 
-	// What a local company keeps encoded.
+	// What a local company evaluates itself.
+	evaluator                        *circuit.Evaluator
 	trainingBlocks, validationBlocks []circuit.PlainBlock
 	round                            *multiparty.Round // the last one it took part in
 
@@ -68,12 +69,16 @@ func (c *company) encrypt(kind string, b int, x he.Rows) ([][]byte, error) {
 
 // encode keeps a local company's rows ready.
 func (c *company) encode() (err error) {
+	plan := c.job.plan.Own(len(c.blocks(c.training)))
+	if c.evaluator, err = circuit.NewEvaluator(plan, c.keys); err != nil {
+		return err
+	}
 	for _, set := range []struct {
 		rows he.Rows
 		out  *[]circuit.PlainBlock
 	}{{c.training, &c.trainingBlocks}, {c.validation, &c.validationBlocks}} {
 		for _, x := range c.blocks(set.rows) {
-			block, err := he.EncodeBlock(c.encoder, c.job.plan.Packing, x)
+			block, err := circuit.NewPlainBlock(c.encoder, plan, x)
 			if err != nil {
 				return err
 			}

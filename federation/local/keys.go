@@ -95,7 +95,8 @@ func exchange(names []string, parties []*multiparty.Ceremony) (sent int64, err e
 func (f *federation) takeKeys(parties []*multiparty.Ceremony) error {
 	profiles := f.job.profiles
 	train, _ := parties[0].PublicKeys()
-	evaluator, err := circuit.NewEvaluator(f.job.plan, parties[0].EvaluationKeys(profiles.Train))
+	keys := parties[0].EvaluationKeys(profiles.Train) // the companies' own are the same
+	evaluator, err := circuit.NewEvaluator(f.job.plan, keys)
 	if err != nil {
 		return err
 	}
@@ -106,8 +107,7 @@ func (f *federation) takeKeys(parties []*multiparty.Ceremony) error {
 	}
 	for i, c := range f.companies {
 		c.job, c.roster, c.secrets = f.job, parties[i].Roster(), parties[i].Secrets()
-		c.publicKey, c.encoder, c.journal = train, he.NewEncoder(profiles.Train), multiparty.UsedSet{}
-		c.evaluator = evaluator // one machine: the companies take turns on it
+		c.publicKey, c.keys, c.encoder, c.journal = train, keys, he.NewEncoder(profiles.Train), multiparty.UsedSet{}
 	}
 	return nil
 }

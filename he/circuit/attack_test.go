@@ -16,7 +16,7 @@ func localBench(t *testing.T, rows he.Rows) (*bench, *Evaluator, []PlainBlock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := he.EncodeBlock(b.enc, b.plan.Packing, rows)
+	plain, err := NewPlainBlock(b.enc, b.plan, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestAttackUnsanitisedUpdate(t *testing.T) {
 	w := b.weights(t, []float64{0.5, -0.25, 0.125, 0.75})
 	guess := func(seen *he.Ciphertext) (found int) {
 		for candidate := range uint64(6) {
-			plain, err := he.EncodeBlock(b.enc, b.plan.Packing, randomRows(5, 4, candidate))
+			plain, err := NewPlainBlock(b.enc, b.plan, randomRows(5, 4, candidate))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package circuit
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/commonseal/commonseal/he"
 	"github.com/tuneinsight/lattigo/v5/ring"
@@ -14,8 +15,24 @@ const Depth = 5
 // A Block is the vectors of up to Slots rows of one company.
 type Block []*he.Ciphertext
 
-// PlainBlock is the same, encoded and not encrypted: the company's own.
-type PlainBlock []ring.Poly
+// A PlainBlock is the same, encoded and not encrypted: the company's own. The
+// way back has vectors of its own if the plan is wrapped.
+type PlainBlock struct{ forward, back []ring.Poly }
+
+// NewPlainBlock encodes up to Capacity rows of a company's own.
+//
+// It returns a [*he.RangeError] for the first value that is not finite and in
+// [-1, 1].
+func NewPlainBlock(e *he.Encoder, plan Plan, x he.Rows) (PlainBlock, error) {
+	forward, err := he.EncodeBlock(e, plan.Packing, x)
+	if err != nil || !plan.Wrapped {
+		return PlainBlock{forward, forward}, err
+	}
+	packing := plan.Packing
+	packing.Back = true
+	back, err := he.EncodeBlock(e, packing, x)
+	return PlainBlock{forward, back}, err
+}
 
 // Gradient evaluates one step over blocks grouped as the caller wants sums kept
 // apart, and returns a ciphertext for each group, at the refresh floor and
@@ -69,10 +86,10 @@ func (ev *Evaluator) localGradient(w *he.Ciphertext, interval int, blocks []Plai
 	}
 	ops := make([]operand, len(blocks))
 	for i, b := range blocks {
-		if len(b) != ev.plan.Packing.Vectors() || b[0].Level() != ev.profile.MaxLevel() {
+		if len(b.forward) != ev.plan.Packing.Vectors() || b.forward[0].Level() != ev.profile.MaxLevel() {
 			return nil, fmt.Errorf("block %d is not %d plaintexts at level %d", i, ev.plan.Packing.Vectors(), ev.profile.MaxLevel())
 		}
-		ops[i] = operand{plain: b}
+		ops[i] = operand{plain: b.forward, back: b.back}
 	}
 	x, err := ev.gradient(w, interval, ops, make([]int, len(ops)), 1)
 	if err != nil {
@@ -100,6 +117,7 @@ func (ev *Evaluator) checkBlock(b Block) error {
 type operand struct {
 	cipher []pair
 	plain  []ring.Poly
+	back   []ring.Poly
 }
 
 func pairsOf(b Block) []pair {
@@ -111,6 +129,9 @@ func pairsOf(b Block) []pair {
 }
 
 func (ev *Evaluator) gradient(w *he.Ciphertext, interval int, blocks []operand, group []int, groups int) ([]*he.Ciphertext, error) {
+	if ev.plan.Wrapped && slices.ContainsFunc(blocks, func(b operand) bool { return b.plain == nil }) {
+		return nil, fmt.Errorf("encrypted blocks under a plan for a company's own; use the task's plan")
+	}
 	if w.Profile.Digest() != ev.profile.Digest() || w.Level() != ev.profile.MaxLevel() || w.LogScale != ev.profile.LogScale() {
 		return nil, fmt.Errorf("weights at level %d and scale 2^%d; a step takes level %d and scale 2^%d", w.Level(), w.LogScale, ev.profile.MaxLevel(), ev.profile.LogScale())
 	}
@@ -339,11 +360,16 @@ func (wk *worker) product(a, b pair) []ring.Poly {
 	return wk.products(a[0].Level(), operand{cipher: []pair{a}}, 0, 1, []pair{b})
 }
 
-// rotatedErrors is rot(e, −g·Baby) for every giant step g.
+// rotatedErrors is rot(e, −g·Baby) for every giant step g, or what stands for
+// it in a wrapped plan.
 func (ev *Evaluator) rotatedErrors(wk *worker, e pair) []pair {
 	var ks []int
 	for g := 1; g < ev.plan.giants(); g++ {
-		ks = append(ks, -g*ev.plan.Packing.Baby)
+		k := -g * ev.plan.Packing.Baby
+		if ev.plan.Wrapped {
+			k += ev.plan.Packing.Width
+		}
+		ks = append(ks, k)
 	}
 	if len(ks) == 0 {
 		return []pair{e}
@@ -386,7 +412,7 @@ func (wk *worker) columnSum(level int, blocks []operand, errors [][]pair, mine [
 	for _, i := range mine {
 		for g := range giants {
 			if blocks[i].plain != nil {
-				all.plain = append(all.plain, blocks[i].plain[g*baby+b])
+				all.plain = append(all.plain, blocks[i].back[g*baby+b])
 			} else {
 				all.cipher = append(all.cipher, blocks[i].cipher[g*baby+b])
 			}

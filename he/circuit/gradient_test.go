@@ -178,15 +178,24 @@ func testGradient(t *testing.T, b *bench, d int) {
 	}
 	b.hold(t, "first of two", xs[0], w, rows[:1])
 	b.hold(t, "second of two", xs[1], w, rows[1:])
-	plain, err := he.EncodeBlock(b.enc, b.plan.Packing, rows[1])
-	if err != nil {
-		t.Fatal(err)
+	for _, plan := range []Plan{b.plan, b.plan.Own(1)} {
+		own, err := NewEvaluator(plan, b.keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := NewPlainBlock(b.enc, plan, rows[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := own.LocalGradient(cw, testInterval, cw.C1, []PlainBlock{plain}, b.pk, b.seed.Stream("local"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.hold(t, "local", x, w, rows[1:2])
+		if _, err := own.Gradient(cw, testInterval, [][]Block{blocks}); (err != nil) != plan.Wrapped {
+			t.Errorf("encrypted blocks under plan %+v: %v", plan.Packing, err)
+		}
 	}
-	x, err := ev.LocalGradient(cw, testInterval, cw.C1, []PlainBlock{plain}, b.pk, b.seed.Stream("local"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.hold(t, "local", x, w, rows[1:2])
 }
 
 // The planner's choices on the production profile: columns and rows of every

@@ -15,6 +15,9 @@ type Plan struct {
 	// Step is the largest baby rotation plus one: rotations by 1..Step-1 and by
 	// multiples of Step have keys, and compose to all others that are needed.
 	Step int
+	// Wrapped errors are rotated left by Width−g·Baby instead of right by g·Baby,
+	// and meet vectors packed Back: a company's own, which it may encode twice.
+	Wrapped bool
 	// Rotations are the Galois keys the plan needs, in slots to the left.
 	Rotations []int
 }
@@ -53,6 +56,22 @@ func NewPlan(p *he.Profile, columns int, rows []int) (Plan, error) {
 		}
 	}
 	return best, nil
+}
+
+// Own is the plan for so many blocks of a company's own rows, encoded and not
+// encrypted, under the keys of p: diagonals need no relinearisation then, and
+// for a few blocks baby and giant steps are cheaper, whose giants' keys there
+// are.
+func (p Plan) Own(blocks int) Plan {
+	if p.giants() > 1 || p.Packing.Stacked() || p.Step >= p.Packing.Width {
+		return p
+	}
+	own := p
+	own.Packing.Baby, own.Wrapped = p.Step, true
+	if own.plainTransforms(blocks) < p.plainTransforms(blocks) {
+		return own
+	}
+	return p
 }
 
 // newPlan is the plan of a form.
@@ -130,6 +149,17 @@ func (p Plan) Transforms(blocks int) int {
 	errors := min(giants-1, 1)*digits(floor+1) + (giants-1)*2*divide(floor+1)
 	fold := baby*(2*(floor+2)+2*digits(floor)+divide(floor)) + (baby+p.Step-1)/p.Step*(digits(floor)+2*divide(floor))
 	return forward + blocks*(inner+poly+errors) + fold
+}
+
+// plainTransforms is Transforms over blocks that are not encrypted: no product
+// is relinearised but the polynomial's.
+func (p Plan) plainTransforms(blocks int) int {
+	level, floor := p.Profile.MaxLevel(), p.Profile.Floor()
+	rotate := func(l int) int { return l + 1 + (l+1)*(l+2) } // rescale and decompose
+	giants, baby := p.giants(), p.Packing.Baby
+	forward := (baby+p.Step-1)/p.Step*(level+1)*(level+2) + (baby-1)*2*(level+2)
+	inner := (giants - 1) * (rotate(level-1) + 2*(floor+3))
+	return forward + blocks*inner + baby*rotate(floor)
 }
 
 // String is the plan for people.
