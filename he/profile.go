@@ -32,8 +32,8 @@ const (
 	// LogRefreshValue bounds the weights a map takes in, in bits above the scale.
 	LogRefreshValue = 24
 	// LogGradient is the scale of a gradient, in bits, and LogGradientValue bounds
-	// what a map takes in above it: class sums of 1024 blocks of 256 columns, each
-	// row's error up to 2^5.
+	// what a map takes in above it: class sums of 2^13 blocks of 256 columns, each
+	// row's error up to 4.
 	LogGradient      = 64
 	LogGradientValue = 23
 

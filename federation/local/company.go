@@ -90,15 +90,13 @@ func (c *company) encode() (err error) {
 
 // update is the encrypted gradient of a local company's blocks at the point it
 // is sent, which must be the one that its own last round left.
-func (c *company) update(kind string, t int, point []byte, blocks []circuit.PlainBlock) ([]byte, error) {
+func (c *company) update(t int, point []byte, blocks []circuit.PlainBlock) ([]byte, error) {
 	p := c.job.profiles.Train
 	w, err := he.ParseCiphertext(point, p, p.MaxLevel(), p.LogScale())
 	if err != nil {
 		return nil, err
 	}
-	digest := w.Digest()
-	stream := c.seed.Stream("local/update", []byte(kind), binary.BigEndian.AppendUint64(nil, uint64(t)), digest[:])
-	u, err := c.evaluator.LocalGradient(w, c.job.twin.Interval(t), c.round.OutputC1(0), blocks, c.publicKey, stream)
+	u, err := c.evaluator.LocalGradient(w, c.job.twin.Interval(t), c.round.OutputC1(0), blocks, c.publicKey, c.seed.Derive("local/update"))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package local
 
 import (
 	"encoding/hex"
-	"fmt"
 	"math"
 	"math/big"
 
@@ -20,14 +19,9 @@ func (f *federation) compare() {
 	for i, c := range f.companies {
 		training[i], checking[i] = c.training, c.validation
 	}
-	trained := twin.Train(training)
-	weights := trained.Weights
-	r.MarginMax, r.Beyond = trained.MarginMax, trained.Beyond
-	if r.Beyond > 1 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("margins reach %.1f, and %.2f times their step's interval, beyond which the polynomial is no sigmoid: use a lower learning rate or fewer steps", r.MarginMax, r.Beyond))
-	}
+	weights := f.trained.Weights
 	r.ValuesTwin = make([]float64, len(f.companies))
-	for t, w := range trained.Points {
+	for t, w := range f.trained.Points {
 		if f.job.valued[t] {
 			floats.Add(r.ValuesTwin, twin.Values(w, twin.Interval(t), training, checking))
 		}

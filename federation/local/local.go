@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -61,8 +62,9 @@ type federation struct {
 	session   he.Digest
 	companies []*company
 	node      *node
-	questions he.Rows   // the querier's rows, unsigned
-	labels    []float64 // of them, ±1
+	trained   circuit.Trained // the twin's
+	questions he.Rows         // the querier's rows, unsigned
+	labels    []float64       // of them, ±1
 	uploaded  atomic.Int64
 	report    *Report
 	progress  Progress
@@ -70,6 +72,7 @@ type federation struct {
 
 // A job is what all roles agree on before they begin.
 type job struct {
+	id             he.Digest // names it among the jobs of a key epoch
 	profiles       he.Profiles
 	plan           circuit.Plan
 	twin           circuit.Twin
@@ -96,7 +99,7 @@ func (j job) step(t int) *multiparty.Map {
 
 // round is the digest of a round's descriptor.
 func (j job) round(purpose string, t int) he.Digest {
-	return he.HashParts("local/round", []byte(purpose), binary.BigEndian.AppendUint64(nil, uint64(t)))
+	return he.HashParts("local/round", j.id[:], []byte(purpose), binary.BigEndian.AppendUint64(nil, uint64(t)))
 }
 
 // found deals rows out and makes the plan; nobody has a key yet.
@@ -145,6 +148,8 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		return nil, fmt.Errorf("%d companies of %d columns; profile %s values up to %d: take fewer columns or companies", o.Companies, data.Columns(), o.Profiles.Release.Name(), limit)
 	}
 	f.job = job{
+		id: he.HashParts("local/job", f.session[:], fmt.Appendf(nil, "%d/%d/%d/%v/%v/%v/%d",
+			o.Companies, o.Local, o.Steps, o.LearningRate, o.Test, rows, data.Columns())),
 		profiles: o.Profiles, plan: plan, companies: o.Companies,
 		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps, Columns: data.Columns() + 1},
 		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
@@ -154,7 +159,29 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: f.job.twin.Interval(o.Steps - 1),
 		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
 	}
-	return f, nil
+	return f, f.rehearse()
+}
+
+// rehearse trains the cleartext twin, before anybody makes a key: a run whose
+// margins leave the polynomial's interval is warned of, and one that runs away
+// altogether is refused.
+func (f *federation) rehearse() error {
+	training := make([]he.Rows, len(f.companies))
+	for i, c := range f.companies {
+		training[i] = c.training
+	}
+	f.trained = f.job.twin.Train(training)
+	f.report.MarginMax, f.report.Beyond = f.trained.MarginMax, f.trained.Beyond
+	rate, beyond := f.job.twin.LearningRate, f.trained.Beyond
+	switch {
+	case math.IsNaN(beyond) || math.IsInf(beyond, 0):
+		return fmt.Errorf("training runs away at learning rate %.3g: its margins have no bound; use a lower rate, such as %.3g, or fewer steps", rate, circuit.LearningRate(f.questions.Columns, f.job.twin.Steps))
+	case beyond > circuit.MaxBeyond:
+		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("margins reach %.1f, %.2g times their step's interval: the polynomial is no sigmoid there, training runs away, and between real companies values could leave their masks; use a lower learning rate than %.3g or fewer steps", f.trained.MarginMax, beyond, rate))
+	case beyond > 1:
+		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("margins reach %.1f, %.2f times their step's interval, where the polynomial is no sigmoid; use a lower learning rate than %.3g or fewer steps", f.trained.MarginMax, beyond, rate))
+	}
+	return nil
 }
 
 // rowsOf packs a table's rows as one of its append methods has them.

@@ -158,3 +158,48 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("an interrupted run ends with %v", err)
 	}
 }
+
+// A rate that drives margins out of the interval is warned of; one that has no
+// bound at all is refused before a key is made.
+func TestRunWarnsOfMargins(t *testing.T) {
+	data := synthetic(t, 300, 4)
+	options := Options{Companies: 2, Steps: 6, Test: 0.2, Seed: 1, Profiles: hetest.Profiles(t)}
+	for _, tc := range []struct {
+		rate float64
+		want string
+	}{{0, ""}, {20, "no sigmoid"}, {30, "runs away"}} {
+		options.LearningRate = tc.rate
+		r, err := Run(context.Background(), data, options, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Join(r.Warnings, " "); (r.Beyond > 1) != (tc.want != "") || !strings.Contains(warned, tc.want) || (warned == "") != (tc.want == "") {
+			t.Errorf("rate %g, %.2f times the interval: warnings %q, want %q", tc.rate, r.Beyond, warned, tc.want)
+		}
+	}
+	options.LearningRate = 1e90
+	keys := false
+	if _, err := Run(context.Background(), data, options, func(string, int, int) { keys = true }); err == nil || !strings.Contains(err.Error(), "runs away") || keys {
+		t.Errorf("rate 1e90: error %v, keys made %v", err, keys)
+	}
+}
+
+// Two jobs of one key epoch have no round in common: the journal would refuse
+// the second's.
+func TestJobsHaveRoundsOfTheirOwn(t *testing.T) {
+	options := Options{Companies: 2, Steps: 2, Test: 0.2, Seed: 1, Profiles: hetest.Profiles(t)}
+	rounds := map[he.Digest]bool{}
+	for _, steps := range []int{2, 3} {
+		options.Steps = steps
+		f, err := found(synthetic(t, 200, 3), options, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []he.Digest{f.job.round("start", 0), f.job.round("step", 0), f.job.round("step", 1), f.job.round("values", 0)} {
+			if rounds[id] {
+				t.Errorf("round %x twice", id[:6])
+			}
+			rounds[id] = true
+		}
+	}
+}

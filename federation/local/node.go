@@ -110,7 +110,7 @@ func (n *node) digest(c *he.Ciphertext) he.Digest {
 func (n *node) start() *he.Ciphertext {
 	p := n.job.profiles.Train
 	digest := n.roster.Digest()
-	return n.publicKey.EncryptZero(p.Floor(), p.LogScale(), he.PublicStream("local/zero", digest[:]))
+	return n.publicKey.EncryptZero(p.Floor(), p.LogScale(), he.PublicStream("local/zero", digest[:], n.job.id[:]))
 }
 
 // finish adds up the shares of a round, all parties' in roster order.

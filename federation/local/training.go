@@ -156,7 +156,7 @@ func (f *federation) updates(t int, valued bool) (own, checks []*he.Ciphertext, 
 			if check && (!valued || len(set.blocks) == 0) {
 				continue
 			}
-			b, err := c.update(set.kind, t, point, set.blocks)
+			b, err := c.update(t, point, set.blocks)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", c.name, err)
 			}

@@ -89,11 +89,60 @@ func TestAttackUnsanitisedUpdate(t *testing.T) {
 	if got := guess(bare); got != 3 {
 		t.Fatalf("without the encryption of zero the attack should find guess 3, got %d", got)
 	}
-	sent, err := ev.LocalGradient(w, testInterval, w.C1, blocks, b.pk, b.seed.Stream("update"))
+	sent, err := ev.LocalGradient(w, testInterval, w.C1, blocks, b.pk, b.seed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := guess(sent); got != -1 {
 		t.Errorf("guess %d of the rows was confirmed", got)
 	}
+}
+
+// Attack: two updates at the same weights with the same coins, as after a
+// restart with corrected rows. Their difference is a function of public values
+// and rows again.
+func TestAttackReusedUpdateCoins(t *testing.T) {
+	first, second := randomRows(5, 4, 3), randomRows(5, 4, 4)
+	b, ev, blocks := localBench(t, first)
+	w := b.weights(t, []float64{0.5, -0.25, 0.125, 0.75})
+	corrected, err := NewPlainBlock(b.enc, b.plan, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := func(own []PlainBlock, send func([]PlainBlock) (*he.Ciphertext, error)) *he.Ciphertext {
+		x, err := send(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	bare := func(own []PlainBlock) (*he.Ciphertext, error) {
+		return ev.localGradient(w, testInterval, own, localDefences{})
+	}
+	// What a guess of both sets of rows says the difference is.
+	guess := difference(sent(blocks, bare), sent([]PlainBlock{corrected}, bare))
+	confirmed := func(send func([]PlainBlock) (*he.Ciphertext, error)) bool {
+		d := difference(sent(blocks, send), sent([]PlainBlock{corrected}, send))
+		return d.Digest() == guess.Digest()
+	}
+	if !confirmed(func(own []PlainBlock) (*he.Ciphertext, error) {
+		return ev.localGradient(w, testInterval, own, localDefences{zero: func(x *he.Ciphertext) *he.Ciphertext {
+			return b.pk.EncryptZero(x.Level(), x.LogScale, b.seed.Stream("the same for both"))
+		}})
+	}) {
+		t.Fatal("with coins that repeat the attack should confirm the guess")
+	}
+	if confirmed(func(own []PlainBlock) (*he.Ciphertext, error) {
+		return ev.LocalGradient(w, testInterval, w.C1, own, b.pk, b.seed)
+	}) {
+		t.Error("two updates at the same weights share their coins")
+	}
+}
+
+func difference(a, b *he.Ciphertext) *he.Ciphertext {
+	r := a.Profile.RingQ(a.Level())
+	d := he.NewCiphertext(a.Profile, a.Level(), a.LogScale)
+	r.Sub(a.C0, b.C0, d.C0)
+	r.Sub(a.C1, b.C1, d.C1)
+	return d
 }

@@ -68,16 +68,19 @@ func (ev *Evaluator) Gradient(w *he.Ciphertext, interval int, groups [][]Block) 
 // ones (m, 0) the evaluation would be in the clear. The last operation adds a
 // fresh encryption of zero under the collective key (law L13): without it the
 // output is a function of public values and of the rows, and a guess of them
-// can be checked to the last bit.
-func (ev *Evaluator) LocalGradient(w *he.Ciphertext, interval int, c1 ring.Poly, blocks []PlainBlock, pk *he.PublicKey, s *he.Stream) (*he.Ciphertext, error) {
-	zero := pk.EncryptZero(ev.profile.Floor(), he.LogGradient, s)
-	return ev.localGradient(w, interval, blocks, localDefences{c1: &c1, zero: zero})
+// can be checked to the last bit. Its coins are bound to what they hide, so that
+// other rows at the same weights do not meet the same ones.
+func (ev *Evaluator) LocalGradient(w *he.Ciphertext, interval int, c1 ring.Poly, blocks []PlainBlock, pk *he.PublicKey, seed he.Seed) (*he.Ciphertext, error) {
+	return ev.localGradient(w, interval, blocks, localDefences{c1: &c1, zero: func(x *he.Ciphertext) *he.Ciphertext {
+		key, bare := pk.Digest(), x.Digest()
+		return pk.EncryptZero(x.Level(), x.LogScale, seed.Stream("local-update", key[:], bare[:]))
+	}})
 }
 
 // localDefences are switched off by attack tests alone.
 type localDefences struct {
-	c1   *ring.Poly     // nil: weights are not checked
-	zero *he.Ciphertext // nil: the output is not sanitised
+	c1   *ring.Poly                               // nil: weights are not checked
+	zero func(bare *he.Ciphertext) *he.Ciphertext // nil: the output is not sanitised
 }
 
 func (ev *Evaluator) localGradient(w *he.Ciphertext, interval int, blocks []PlainBlock, on localDefences) (*he.Ciphertext, error) {
@@ -98,7 +101,7 @@ func (ev *Evaluator) localGradient(w *he.Ciphertext, interval int, blocks []Plai
 	if on.zero == nil {
 		return x[0], nil
 	}
-	return he.Add(x[0], on.zero), nil
+	return he.Add(x[0], on.zero(x[0])), nil
 }
 
 func (ev *Evaluator) checkBlock(b Block) error {

@@ -187,7 +187,7 @@ func testGradient(t *testing.T, b *bench, d int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, err := own.LocalGradient(cw, testInterval, cw.C1, []PlainBlock{plain}, b.pk, b.seed.Stream("local"))
+		x, err := own.LocalGradient(cw, testInterval, cw.C1, []PlainBlock{plain}, b.pk, b.seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,6 +228,9 @@ func TestPlan(t *testing.T) {
 	}
 	if _, err := NewPlan(p, 257, nil); err == nil {
 		t.Error("257 columns were planned")
+	}
+	if _, err := NewPlan(p, 256, []int{1 << 28}); err == nil {
+		t.Error("more blocks than a gradient's bound covers were planned")
 	}
 }
 

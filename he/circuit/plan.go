@@ -55,6 +55,9 @@ func NewPlan(p *he.Profile, columns int, rows []int) (Plan, error) {
 			}
 		}
 	}
+	if blocks := best.Blocks(rows); blocks*width*MaxError > 1<<he.LogGradientValue {
+		return Plan{}, fmt.Errorf("%d blocks of %d columns: a gradient's bound of 2^%d covers %d; take fewer rows or columns", blocks, width, he.LogGradientValue, (1<<he.LogGradientValue)/width/MaxError)
+	}
 	return best, nil
 }
 

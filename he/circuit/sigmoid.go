@@ -26,6 +26,14 @@ var sigmoids = [maxInterval - minInterval + 1][4]float64{
 	{-1.73500748, 4.19397839, -5.43286360, 2.50613457},
 }
 
+// MaxBeyond is how far, in intervals, a margin may go: up to there an error is
+// below [MaxError], which the bounds of maps and releases assume; from there on
+// the polynomial grows as its seventh power and training runs away.
+const (
+	MaxBeyond = 1.25
+	MaxError  = 4
+)
+
 // coefficients are those of an interval, which is one of the table's.
 func coefficients(interval int) [4]float64 { return sigmoids[interval-minInterval] }
 

@@ -49,3 +49,15 @@ func TestInterval(t *testing.T) {
 		}
 	}
 }
+
+// Up to MaxBeyond intervals an error is bounded; MaxError is what the bound of a
+// gradient in a map and of values in a release are made for.
+func TestMaxError(t *testing.T) {
+	for interval := minInterval; interval <= maxInterval; interval++ {
+		for u := -MaxBeyond; u <= MaxBeyond; u += 1.0 / 256 {
+			if e := (Twin{}).Error(u*float64(interval), interval); math.Abs(e) > MaxError {
+				t.Fatalf("interval %d: error %.2f at %.2f intervals", interval, e, u)
+			}
+		}
+	}
+}
