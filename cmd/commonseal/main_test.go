@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,9 +18,11 @@ import (
 	"github.com/commonseal/commonseal/federation/table"
 )
 
-// TestMain lets scripts run the command as a process of its own.
+// TestMain lets scripts run the command as a process of its own: commonseal
+// with a federation that only tells its flags, whole with the real one.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
+		"whole": main,
 		"commonseal": func() {
 			root := newRoot(newSimulate(tellFlags), newParams(), newVersion())
 			os.Exit(execute(root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -42,7 +45,11 @@ func tellFlags(_ context.Context, data *table.Table, s simulation, stage stageFu
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: func(e *testscript.Env) error {
+		data, err := filepath.Abs("../../docs/data")
+		e.Setenv("DATA", data)
+		return err
+	}})
 }
 
 func TestSimulationCheck(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/multiparty"
 )
 
 // newParams prints the production profiles and how they were derived.
@@ -17,7 +18,9 @@ func newParams() *cobra.Command {
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := he.Standard()
-			_, err := fmt.Fprint(c.OutOrStdout(), p.Train.Derivation(), "\n", p.Release.Derivation(), "\n", p.Serve.Derivation())
+			// What three companies' values of 32 columns and three steps are released with.
+			flooding := multiparty.Flooding{Terms: 3, Width: 32, LogA: 3, LogB: 3}
+			_, err := fmt.Fprint(c.OutOrStdout(), p.Train.Derivation(), "\n", p.Release.Derivation(), "\n", p.Serve.Derivation(), "\n", flooding.Derivation(p.Release, 3))
 			return err
 		},
 	}

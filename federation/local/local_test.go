@@ -98,6 +98,34 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The data sets, on the production parameters: pooled, local and mixed.
+func TestDataSets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes") // TestRun is the same on small rings
+	}
+	for _, tc := range []struct {
+		file, label      string
+		companies, local int
+	}{
+		{"infant_mortality_2014", "IMORT", 3, 1},
+		{"breast_cancer", "benign", 3, 0},
+		{"edinburgh_mi", "mi", 4, 4},
+		{"digits_3_8", "is_8", 3, 2},
+	} {
+		t.Run(tc.file, func(t *testing.T) {
+			data, err := table.Open("../../docs/data/"+tc.file+".csv", tc.label)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := Run(context.Background(), data, Options{Companies: tc.companies, Local: tc.local, Steps: 10, Test: 0.2, Seed: 1}, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hold(t, r)
+		})
+	}
+}
+
 // The same seed and inputs give the same operations on any number of cores.
 func TestSameDigestsOnAnyCores(t *testing.T) {
 	run := func(procs int) *Report {
