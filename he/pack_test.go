@@ -64,6 +64,65 @@ func TestVectorIsItsDefinition(t *testing.T) {
 	}
 }
 
+// A stacked vector holds segment g of its rows at slot g·Stride, in step with
+// weights of period Width; strides leave half the slots empty.
+func TestStackedVectorIsItsDefinition(t *testing.T) {
+	const slots = 1 << 10
+	s := seed(t).Stream("rows")
+	for width := 2; width <= 64; width *= 2 {
+		for stack := 2; stack <= width; stack *= 2 {
+			k := he.Packing{Width: width, Baby: width / stack, Stack: stack}
+			stride := k.Stride(slots)
+			if stride%width != k.Baby%width || 2*stack*stride > slots || k.Capacity(slots) != stride || k.Vectors() != k.Baby {
+				t.Fatalf("%+v: stride %d, capacity %d, %d vectors", k, stride, k.Capacity(slots), k.Vectors())
+			}
+			for _, n := range []int{0, 1, stride} {
+				x, got := randomRows(s, n, (width+1)/2), make([]float64, slots)
+				for b := range k.Vectors() {
+					k.Vector(b, x, got)
+					for at, v := range got {
+						want, g, i := 0.0, at/stride, at%stride
+						if col := (at + b) % width; g < stack && i < n && col < x.Columns {
+							want = x.Row(i)[col]
+						}
+						if v != want {
+							t.Fatalf("%+v, %d rows, vector %d, slot %d: %v, want %v", k, n, b, at, v, want)
+						}
+					}
+				}
+			}
+		}
+	}
+	if tiny := (he.Packing{Width: 64, Baby: 32, Stack: 2}); tiny.Capacity(64) != 0 {
+		t.Errorf("%d rows in 64 slots, where not even one fits", tiny.Capacity(64))
+	}
+}
+
+// For the way back a vector is rotated left by Width−g·Baby.
+func TestBackVectorIsItsDefinition(t *testing.T) {
+	const slots = 64
+	s := seed(t).Stream("rows")
+	for _, k := range packings(16) {
+		forward, back := k, k
+		back.Back = true
+		x := randomRows(s, slots-3, k.Width)
+		a, b := make([]float64, slots), make([]float64, slots)
+		for r := range k.Width {
+			forward.Vector(r, x, a)
+			back.Vector(r, x, b)
+			shift := 0 // the one is the other, rotated by the width
+			if r >= k.Baby {
+				shift = k.Width
+			}
+			for i := range slots {
+				if b[i] != a[(i+shift)%slots] {
+					t.Fatalf("%+v, vector %d, slot %d: %v, want %v", k, r, i, b[i], a[(i+shift)%slots])
+				}
+			}
+		}
+	}
+}
+
 // What the packing is for: Σ_g rot_{gB}(Σ_b Z_{gB+b}·rot_b(w)) is every row's
 // inner product with periodic weights.
 func TestPackingGivesInnerProducts(t *testing.T) {

@@ -66,15 +66,14 @@ func (f *federation) sharedWeights() []float64 {
 // valuesBound is the declared bound of |values − values_twin|: the circuits'
 // and the opening's.
 func (f *federation) valuesBound() float64 {
-	width, blocks := f.job.plan.Packing.Width, 0
+	j := f.job
+	load := circuit.Load{Rows: j.rows, Validation: j.validationRows, Parties: j.companies}
 	for _, c := range f.companies {
-		blocks += len(c.blocks(c.training)) + len(c.blocks(c.validation))
+		load.Blocks += len(c.blocks(c.training)) + len(c.blocks(c.validation))
 	}
-	opened, err := f.released().flooding.ValueError(f.job.profiles.Release, len(f.companies))
+	opened, err := f.released().flooding.ValueError(j.profiles.Release, j.companies)
 	if err != nil {
 		return math.NaN() // unreachable: the release went through
 	}
-	columns := f.questions.Columns
-	return f.job.plan.ValueError(f.job.twin, len(f.job.valued), columns, f.job.rows, f.job.validationRows, blocks) +
-		opened*f.job.twin.LearningRate*float64(width)
+	return j.plan.ValueError(j.twin, len(j.valued), load) + opened*j.twin.LearningRate*float64(j.plan.Packing.Width)
 }

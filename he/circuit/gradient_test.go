@@ -110,16 +110,18 @@ func (b *bench) hold(t *testing.T, what string, x *he.Ciphertext, w []float64, r
 			want[j] += g[j]
 		}
 	}
-	bound := b.plan.GradientError(1, len(rows))
+	bound, worst := float64(n)*b.plan.GradientError(n, Load{Blocks: len(rows), Parties: 1}), 0.0
 	for j, got := range b.classSums(t, x) {
 		var exp float64
 		if j < len(want) {
 			exp = want[j]
 		}
+		worst = max(worst, math.Abs(got-exp))
 		if math.Abs(got-exp) > bound {
 			t.Fatalf("%s: coordinate %d: %g, want %g within %g", what, j, got, exp, bound)
 		}
 	}
+	t.Logf("%s: error %.2g, bound %.2g", what, worst, bound)
 }
 
 // forms are plans of every kind for rows of d columns.
