@@ -49,12 +49,13 @@ func reportText(s simulation, r *local.Report) string {
 	fmt.Fprintf(&b, "\nCost, all roles on this machine\n")
 	table = tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "  keys\t%.1f s\t%s uploaded by all companies\n", r.SecondsCeremony, megabytes(r.BytesKeys))
-	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares; %s\n", r.SecondsEncrypt, megabytes(r.BytesUploaded), r.Plan)
+	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares\n", r.SecondsEncrypt, megabytes(r.BytesUploaded))
 	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g\n", r.SecondsPerStep, r.Steps, r.LearningRate)
 	fmt.Fprintf(table, "  valuing\t%.1f s\tadded to %d steps, and the release\n", r.SecondsValuation, r.ValuedSteps)
 	fmt.Fprintf(table, "  answers\t%.1f s\t%s of them, to distinct rows, from %d servers\n", r.SecondsAnswers, thousands(r.Questions), r.Companies)
 	fmt.Fprintf(table, "  all\t%.1f s\t%s resident at most\n", r.SecondsTotal, megabytes(r.PeakRSS))
 	_ = table.Flush()
+	fmt.Fprintf(&b, "  packing: %s\n", r.Plan)
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "\nwarning: %s\n", w)
 	}
@@ -74,7 +75,7 @@ func writeCompanies(b *strings.Builder, r *local.Report) {
 			r.SoloAUC[i], r.AUCEncrypted, r.AUCEncrypted-r.SoloAUC[i], r.Values[i])
 	}
 	_ = t.Flush() // into a strings.Builder
-	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's differ by up to %.1g.\n",
+	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's\ndiffer by up to %.1g.\n",
 		r.ValuedSteps, valueGap(r))
 }
 

@@ -104,6 +104,7 @@ func (f *federation) takeKeys(parties []*multiparty.Ceremony) error {
 		job: f.job, roster: parties[0].Roster(), evaluator: evaluator, publicKey: train,
 		valuer: circuit.NewValuer(parties[0].EvaluationKeys(profiles.Release)),
 		blocks: make([][]circuit.Block, len(parties)), validation: make([][]circuit.Block, len(parties)),
+		contributed: map[*he.Ciphertext]he.Digest{},
 	}
 	for i, c := range f.companies {
 		c.job, c.roster, c.secrets = f.job, parties[i].Roster(), parties[i].Secrets()

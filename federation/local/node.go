@@ -18,6 +18,7 @@ type node struct {
 	valuer    *circuit.Valuer
 
 	blocks, validation [][]circuit.Block // by company; a local one has none
+	contributed        map[*he.Ciphertext]he.Digest
 
 	point     *he.Ciphertext   // where the next gradient is taken, at the top level
 	weights   *he.Ciphertext   // likewise
@@ -38,6 +39,7 @@ func (n *node) accept(to *[]circuit.Block, vectors [][]byte) error {
 		if block[i], err = he.ParseCiphertext(b, p, p.MaxLevel(), p.LogScale()); err != nil {
 			return err
 		}
+		n.contributed[block[i]] = block[i].Digest()
 	}
 	*to = append(*to, block)
 	return nil
@@ -101,6 +103,9 @@ func (n *node) record(op circuit.Op, inputs, outputs []*he.Ciphertext) {
 func (n *node) digest(c *he.Ciphertext) he.Digest {
 	if n.keep != nil {
 		n.keep(c)
+	}
+	if d, ok := n.contributed[c]; ok {
+		return d
 	}
 	return c.Digest()
 }
