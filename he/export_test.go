@@ -52,3 +52,9 @@ func (s *Stream) WideGaussian(logSigma int) *big.Int {
 	}
 	return v
 }
+
+// EncryptQueriesUnbound is EncryptQueries with coins that are not bound to the
+// rows.
+func EncryptQueriesUnbound(pk *PublicKey, x Rows, width int, seed Seed) (*Query, error) {
+	return encryptQueries(pk, x, width, func(Digest, Digest) *Stream { return seed.Stream("query") })
+}

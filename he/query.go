@@ -49,11 +49,18 @@ func ParseQuerierKey(b []byte, p *Profile, seed [32]byte) (*PublicKey, error) {
 }
 
 // EncryptQueries packs and encrypts up to N/width rows (1, x) of at most width
-// columns.
+// columns. Its coins are drawn from seed for this key and these rows: other
+// rows do not meet the same ones.
 //
 // It returns a [*RangeError] for the first value that is not finite and in
 // [-1, 1].
-func EncryptQueries(pk *PublicKey, x Rows, width int, s *Stream) (*Query, error) {
+func EncryptQueries(pk *PublicKey, x Rows, width int, seed Seed) (*Query, error) {
+	return encryptQueries(pk, x, width, func(key, message Digest) *Stream {
+		return seed.Stream("query", key[:], message[:])
+	})
+}
+
+func encryptQueries(pk *PublicKey, x Rows, width int, coins func(key, message Digest) *Stream) (*Query, error) {
 	p := pk.Profile
 	switch {
 	case !validWidth(width) || x.Columns < 1 || x.Columns > width:
@@ -64,16 +71,20 @@ func EncryptQueries(pk *PublicKey, x Rows, width int, s *Stream) (*Query, error)
 	if err := x.Check(); err != nil {
 		return nil, err
 	}
-	// The message takes its error here and is transformed with it, once.
-	m := make([]int64, p.N())
-	s.Fresh(m)
+	message := make([]int64, p.N())
 	for k := range x.Len() {
 		for j, v := range x.Row(k) {
-			m[k*width+j] += int64(math.RoundToEven(math.Ldexp(v, p.LogScale())))
+			message[k*width+j] = int64(math.RoundToEven(math.Ldexp(v, p.LogScale())))
 		}
 	}
-	u := make([]int64, p.N())
+	s := coins(pk.Digest(), digestOf("query/message", message))
+	// The message takes its error here and is transformed with it, once.
+	m, u := make([]int64, p.N()), make([]int64, p.N())
+	s.Fresh(m)
 	s.Ternary(u)
+	for i, v := range message {
+		m[i] += v
+	}
 	level := p.MaxLevel()
 	r, mask := p.RingQ(level), p.SmallQ(level, u)
 	q := &Query{Profile: p, Width: width, C0: p.SmallQ(level, m), C1: p.errorQ(level, s)}
@@ -82,21 +93,64 @@ func EncryptQueries(pk *PublicKey, x Rows, width int, s *Stream) (*Query, error)
 	return q, nil
 }
 
+// digestOf names integers.
+func digestOf(label string, vs []int64) Digest {
+	b := make([]byte, 0, 8*len(vs))
+	for _, v := range vs {
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
+	}
+	return HashParts(label, b)
+}
+
+// logGrid is log2 of the number of steps of the [Profile.AnswerGrid].
+const logGrid = 38
+
+// AnswerGrid is what an answer is read modulo: K near q/2^38, that is 2^66. To
+// every answer each server adds a uniform one of M multiples of K, so that
+// nothing of it is told but what is left, whatever was asked.
+//
+// K·M is below q by less than 2^29, which is an error wherever a sum of multiples
+// wraps around q: M is the one, of the 2^12 just below 2^38, that leaves least.
+func (p *Profile) AnswerGrid() (k *big.Int, m uint64) {
+	q := p.RingQ(p.MaxLevel()).ModulusAtLevel[p.MaxLevel()]
+	k, least, rest, divisor := new(big.Int), new(big.Int).Set(q), new(big.Int), new(big.Int)
+	for candidate := uint64(1<<logGrid - 1); candidate > 1<<logGrid-1<<12; candidate-- {
+		if rest.Rem(q, divisor.SetUint64(candidate)).Cmp(least) < 0 {
+			m = candidate
+			least.Set(rest)
+		}
+	}
+	return k.Quo(q, divisor.SetUint64(m)), m
+}
+
 // DecryptAnswers reads the answers to the first n rows of a query: inner
-// products of rows and weights. Answers to rows that were not asked for, or
-// not paid for, are uniform.
+// products of rows and weights, which wrap beyond ±2^11, half a step of the
+// grid. Answers to rows that were not asked for, or not paid for, are uniform.
 func (sk *SecretKey) DecryptAnswers(a *Answer, n int) []float64 {
 	at := make([]int, min(n, a.Profile.N()/a.Width))
 	for k := range at {
 		at[k] = k * a.Width
 	}
-	return sk.Values(&Ciphertext{Profile: a.Profile, LogScale: a.Profile.LogScale() + LogWeights, C0: a.C0, C1: a.C1}, at)
+	p := a.Profile
+	c := &Ciphertext{Profile: p, LogScale: p.LogScale() + LogWeights, C0: a.C0, C1: a.C1}
+	step, _ := p.AnswerGrid()
+	half := new(big.Int).Rsh(step, 1)
+	return sk.values(c, at, func(v *big.Int) {
+		if v.Mod(v, step); v.Cmp(half) > 0 {
+			v.Sub(v, step)
+		}
+	})
 }
 
 // Values decrypts the coefficients of c at the given positions.
 func (sk *SecretKey) Values(c *Ciphertext, at []int) []float64 {
+	return sk.values(c, at, func(*big.Int) {})
+}
+
+func (sk *SecretKey) values(c *Ciphertext, at []int, reduce func(*big.Int)) []float64 {
 	out := make([]float64, len(at))
 	for i, v := range Centred(c.Profile.RingQ(c.Level()), sk.Phase(c), at) {
+		reduce(v)
 		f := new(big.Float).SetInt(v) // exact: its precision is v's length
 		out[i], _ = f.SetMantExp(f, -c.LogScale).Float64()
 	}

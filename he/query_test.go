@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestQueryHoldsItsRows(t *testing.T) {
 	sk, pk := querier(p)
 	const width, n = 16, 5
 	x := rowsOf(n, 11)
-	q, err := he.EncryptQueries(pk, x, width, he.Seed{1}.Stream("q"))
+	q, err := he.EncryptQueries(pk, x, width, he.Seed{1}.Derive("q"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +73,12 @@ func TestQueriesAreChecked(t *testing.T) {
 		{"half a row", he.Rows{Columns: 4, Values: make([]float64, 6)}, 16},
 		{"not a number", nan, 16},
 	} {
-		if _, err := he.EncryptQueries(pk, tc.x, tc.width, he.Seed{1}.Stream("q")); err == nil {
+		if _, err := he.EncryptQueries(pk, tc.x, tc.width, he.Seed{1}.Derive("q")); err == nil {
 			t.Errorf("%s: accepted", tc.name)
 		}
 	}
 	var rangeErr *he.RangeError
-	if _, err := he.EncryptQueries(pk, nan, 16, he.Seed{1}.Stream("q")); !errors.As(err, &rangeErr) || rangeErr.Row != 1 || rangeErr.Column != 2 {
+	if _, err := he.EncryptQueries(pk, nan, 16, he.Seed{1}.Derive("q")); !errors.As(err, &rangeErr) || rangeErr.Row != 1 || rangeErr.Column != 2 {
 		t.Errorf("a value that is no number gave %v; want its place, row 1, column 2", err)
 	}
 }
@@ -117,6 +118,48 @@ func TestWide(t *testing.T) {
 	}
 }
 
+// The grid's steps fill the modulus but for an error that answers do not feel.
+func TestAnswerGrid(t *testing.T) {
+	for _, p := range []*he.Profile{hetest.Profiles(t).Serve, he.Standard().Serve} {
+		k, m := p.AnswerGrid()
+		rest := p.Modulus(p.MaxLevel())
+		rest.Sub(rest, new(big.Int).Mul(k, new(big.Int).SetUint64(m)))
+		if k.BitLen() < 66 || k.BitLen() > 67 || m >= 1<<38 || rest.Sign() < 0 || rest.BitLen() > 29 {
+			t.Errorf("steps of %v, %d of them, leave %v", k, m, rest)
+		}
+	}
+}
+
+// Attack: a querier restarts and draws the same coins for other rows. The
+// difference of the two queries is the difference of the rows, and no key is
+// needed. Coins are bound to the rows.
+func TestAttackReusedQuerySeed(t *testing.T) {
+	p := hetest.Profiles(t).Serve
+	_, pk := querier(p)
+	const width = 16
+	difference := func(encrypt func(x he.Rows) (*he.Query, error)) float64 {
+		var qs [2]*he.Query
+		for i, x := range []float64{0.75, -0.5} {
+			var err error
+			if qs[i], err = encrypt(he.Rows{Columns: 2, Values: []float64{1, x}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := p.RingQ(1)
+		d := r.NewPoly()
+		r.Sub(qs[0].C0, qs[1].C0, d)
+		r.INTT(d, d)
+		f, _ := new(big.Float).SetInt(he.Centred(r, d, []int{1})[0]).Float64()
+		return math.Ldexp(f, -p.LogScale())
+	}
+	if got := difference(func(x he.Rows) (*he.Query, error) { return he.EncryptQueriesUnbound(pk, x, width, he.Seed{3}) }); math.Abs(got-1.25) > 1e-6 {
+		t.Fatalf("with the same coins the attack should read 1.25, it reads %g", got)
+	}
+	if got := difference(func(x he.Rows) (*he.Query, error) { return he.EncryptQueries(pk, x, width, he.Seed{3}) }); math.Abs(got) < 1e3 {
+		t.Errorf("the difference of two queries is %g", got)
+	}
+}
+
 func TestCentred(t *testing.T) {
 	r := hetest.Profiles(t).Serve.RingQ(1)
 	q := r.ModulusAtLevel[1]
@@ -136,7 +179,7 @@ func TestCentred(t *testing.T) {
 func FuzzQueryBytes(f *testing.F) {
 	p := hetest.Profiles(f).Serve
 	_, pk := querier(p)
-	q, err := he.EncryptQueries(pk, rowsOf(2, 4), 16, he.Seed{1}.Stream("q"))
+	q, err := he.EncryptQueries(pk, rowsOf(2, 4), 16, he.Seed{1}.Derive("q"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -169,7 +212,7 @@ func BenchmarkQueryEncrypt(b *testing.B) {
 	x := rowsOf(128, 32)
 	var size int
 	for b.Loop() {
-		q, err := he.EncryptQueries(pk, x, 32, he.Seed{1}.Stream("q"))
+		q, err := he.EncryptQueries(pk, x, 32, he.Seed{1}.Derive("q"))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -156,14 +156,15 @@ func (s *Stream) Ternary(v []int64) {
 }
 
 // Wide fills v with independent uniform values of [-2^logBound, 2^logBound),
-// logBound below 32.
+// logBound below 63: two a word if they fit.
 func (s *Stream) Wide(v []int64, logBound int) {
 	mask := uint64(1)<<(logBound+1) - 1
-	for i := 0; i < len(v); i += 2 {
+	for i := 0; i < len(v); i++ {
 		w := s.Uint64()
 		v[i] = int64(w&mask) - 1<<logBound
-		if i+1 < len(v) {
-			v[i+1] = int64(w>>32&mask) - 1<<logBound
+		if logBound < 32 && i+1 < len(v) {
+			i++
+			v[i] = int64(w>>32&mask) - 1<<logBound
 		}
 	}
 }

@@ -26,7 +26,7 @@ type company struct {
 	publicKey *he.PublicKey
 	keys      *he.EvaluationKeys
 	encoder   *he.Encoder
-	journal   multiparty.UsedSet
+	journal   *multiparty.UsedSet
 
 	// What a local company evaluates itself.
 	evaluator                        *circuit.Evaluator

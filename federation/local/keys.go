@@ -108,7 +108,7 @@ func (f *federation) takeKeys(parties []*multiparty.Ceremony) error {
 	}
 	for i, c := range f.companies {
 		c.job, c.roster, c.secrets = f.job, parties[i].Roster(), parties[i].Secrets()
-		c.publicKey, c.keys, c.encoder, c.journal = train, keys, he.NewEncoder(profiles.Train), multiparty.UsedSet{}
+		c.publicKey, c.keys, c.encoder, c.journal = train, keys, he.NewEncoder(profiles.Train), &multiparty.UsedSet{}
 	}
 	return nil
 }

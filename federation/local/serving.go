@@ -158,7 +158,7 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 			return err
 		}
 		from, to := k*each, min((k+1)*each, asked.Len())
-		q, err := he.EncryptQueries(pk, asked.Slice(from, to), width, seed.Stream("query", fmt.Append(nil, k)))
+		q, err := he.EncryptQueries(pk, asked.Slice(from, to), width, seed)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ type Load struct {
 // which are rounded alike for every row.
 func (p Plan) GradientError(rows int, l Load) float64 {
 	slots := float64(p.Profile.Slots() * l.Blocks * l.Parties)
-	return math.Exp2(-22) * math.Sqrt(slots*float64(p.Packing.Width))/float64(rows) + math.Exp2(-23)
+	return math.Exp2(-22)*math.Sqrt(slots*float64(p.Packing.Width))/float64(rows) + math.Exp2(-23)
 }
 
 // WeightError bounds |encrypted − twin| of a weight after all steps: an error of

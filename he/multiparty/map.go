@@ -259,15 +259,18 @@ func (r *Round) OutputC1(output int) ring.Poly {
 // GenShare is this party's share of the round. It claims every input's c1 in
 // the journal first; a repeat gives identical bytes.
 //
-// It returns a [*UsedError] if an input was answered for another request.
+// It returns a [*UsedError] if an input was answered for another request, and a
+// [*SpentError] if the epoch's budget is.
 func (r *Round) GenShare(s *Secrets, journal Journal) (*MapShare, error) {
 	if err := r.holds(s); err != nil {
 		return nil, err
 	}
-	for _, c := range r.inputs {
-		if err := journal.Claim(c.C1Digest(), r.request); err != nil {
-			return nil, err
-		}
+	c1s := make([]he.Digest, len(r.inputs))
+	for i, c := range r.inputs {
+		c1s[i] = c.C1Digest()
+	}
+	if err := journal.Claim(Refresh, c1s, r.request); err != nil {
+		return nil, err
 	}
 	out, masks := r.m.objects(), r.masks(s)
 	for j, in := range r.m.Inputs {

@@ -69,7 +69,7 @@ func runRound(t testing.TB, r *Round, parties []*Secrets) ([]*he.Ciphertext, []*
 	t.Helper()
 	var shares []*MapShare
 	for _, s := range parties {
-		share, err := r.GenShare(s, UsedSet{})
+		share, err := r.GenShare(s, &UsedSet{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestShareRepeatsAndIsParsedStrictly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		share, err := r.GenShare(parties[0], UsedSet{})
+		share, err := r.GenShare(parties[0], &UsedSet{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestJournalRefusesASecondRequest(t *testing.T) {
 	for _, l := range []string{"a", "b", "c"} {
 		inputs = append(inputs, encryptPhase(ps.Train, sums["train"], 2, nil, l))
 	}
-	used := UsedSet{}
+	used := &UsedSet{}
 	for i, want := range []bool{true, true, false} {
 		id := he.HashParts("round", []byte{byte(i / 2)})
 		r, err := NewRound(roster, id, m, inputs)
@@ -324,7 +324,7 @@ func TestAttackSparseRefresh(t *testing.T) {
 		t.Fatalf("with all coefficients published the attack should read %g, got %g", hidden, got)
 	}
 	// Defence on: a share holds Width coefficients and nothing else of the input.
-	share, err := r.GenShare(parties[0], UsedSet{})
+	share, err := r.GenShare(parties[0], &UsedSet{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestAttackOutOfBoundRefresh(t *testing.T) {
 		r.logMasks[0] = 96
 		var shares []*MapShare
 		for _, s := range parties {
-			share, err := r.GenShare(s, UsedSet{})
+			share, err := r.GenShare(s, &UsedSet{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -399,7 +399,7 @@ func BenchmarkMapShare(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		share, err := r.GenShare(parties[0], UsedSet{})
+		share, err := r.GenShare(parties[0], &UsedSet{})
 		if err != nil {
 			b.Fatal(err)
 		}

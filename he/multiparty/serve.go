@@ -80,6 +80,8 @@ type Server struct {
 	self    int       // in the roster
 	seed    he.Seed   // of this share on this roster
 	pairs   []he.Seed // with each other server
+	steps   uint64    // of the answer grid
+	step    []uint64  // its step, modulo each prime
 	off     serveDefences
 }
 
@@ -91,6 +93,7 @@ type serveDefences struct {
 	cover   bool // leave coefficients that are no answers uncovered
 	zeroSum bool // leave this server's own answers readable
 	wide    bool // re-randomise with ternary secrets and fresh errors
+	grid    bool // let an answer tell all its 104 bits
 }
 
 // NewServer is server self of a serving roster; published are the pair keys of
@@ -102,32 +105,43 @@ func NewServer(roster Roster, model he.Digest, self int, seed he.Seed, share *Mo
 	}
 	o, digest := share.object, roster.Digest()
 	content := o.Digest()
+	k, steps := o.Profile.AnswerGrid()
+	var step []uint64
+	for _, q := range o.Profile.Params().Q() {
+		step = append(step, residue(k, q))
+	}
 	return &Server{
+		steps: steps, step: step,
 		profile: o.Profile, width: o.Width, weights: share.polynomial(),
 		base: he.HashParts("serve/model", digest[:], model[:], index(o.Width)),
 		self: self, seed: seed.Derive("serve", digest[:], model[:], content[:]), pairs: pairs,
 	}, nil
 }
 
-// logWide is the deviation, in bits and but for a factor √3, of what an answer
-// is re-randomised with.
+// What an answer is re-randomised with, uniform: u and the second half's error
+// of 25 bits, the error on answers of 34.
 //
 // The querier's b is its own choice and need not be an RLWE sample: then the
-// answer coefficients of u·b are linear functions of u of its choice, up to
-// log2 q = 104 bits each. Of a ternary u one answer would give over 60 coefficients,
-// and u gives the share away (TestAttackChosenPublicKey). Of a u of 25 bits it
-// gives four; all the answers that leave a weight unknown, 63 at most, leave
-// 3800 of 4096 coefficients, at a ratio of modulus to error 2^21 below that of a
-// fresh sample.
-const logWide = 24
+// answer coefficients of u·b are linear functions of u of its choice. Of a
+// ternary u one answer of 104 bits would give over 60 coefficients, and u gives the
+// share away (TestAttackChosenPublicKey). An answer read modulo the grid's step
+// tells 66 bits, of which the error on it hides 34: little more than one
+// coefficient of a u of 25 bits. All the answers that leave a weight unknown, 63 at
+// most, leave 4000 of 4096 coefficients, at a ratio of modulus to error 2^21 below
+// that of a fresh sample. It also tells little more than one weight of 24 bits
+// (TestAttackSeveralWeightsInOneAnswer).
+const (
+	logWide  = 24
+	logNoise = 33
+)
 
 // Answer is this server's share of the answers to the first rows rows of q:
 //
 //	W_i(X^-1)·(c0, c1) + (u·b + e0 + r_i, u·a + e1)
 //
-// with r_i a share of zero on the answers and uniform everywhere else, so that
-// the querier learns one linear functional of the weights for each row that is
-// accounted for, and nothing else. pk is from [he.ParseQuerierKey]. All
+// with r_i a share of zero and a multiple of the grid's step on the answers and
+// uniform everywhere else, so that the querier learns one linear functional of
+// the weights for each row that is accounted for, and nothing else. pk is from [he.ParseQuerierKey]. All
 // randomness is derived from the full input: a repeat gives identical bytes.
 func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, error) {
 	p := s.profile
@@ -147,7 +161,7 @@ func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, er
 	small := make([]int64, p.N())
 	s.secret(stream, small)
 	u := p.SmallQ(level, small)
-	s.noise(stream, small)
+	s.noise(stream, small, logWide)
 	a := &he.Answer{Profile: p, Width: s.width, C0: s.cover(stream, request, rows), C1: p.SmallQ(level, small)}
 	r.MulCoeffsMontgomeryThenAdd(u, pk.B, a.C0)
 	r.MulCoeffsMontgomeryThenAdd(u, pk.A, a.C1)
@@ -156,7 +170,7 @@ func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, er
 	return a, nil
 }
 
-// secret draws u, noise draws e0 and e1.
+// secret draws u, noise e0 or e1.
 func (s *Server) secret(stream *he.Stream, v []int64) {
 	if s.off.wide {
 		stream.Ternary(v)
@@ -165,12 +179,12 @@ func (s *Server) secret(stream *he.Stream, v []int64) {
 	stream.Wide(v, logWide)
 }
 
-func (s *Server) noise(stream *he.Stream, v []int64) {
+func (s *Server) noise(stream *he.Stream, v []int64, logBound int) {
 	if s.off.wide {
 		stream.Fresh(v)
 		return
 	}
-	stream.Wide(v, logWide)
+	stream.Wide(v, logBound)
 }
 
 // cover is e0 + r_i in the NTT domain. e0 is drawn on the answers only: it is
@@ -183,9 +197,12 @@ func (s *Server) cover(stream *he.Stream, request he.Digest, rows int) ring.Poly
 		stream.Uniform(r, out)
 	}
 	e0 := make([]int64, rows)
-	s.noise(stream, e0)
+	s.noise(stream, e0, logNoise)
 	answers := short(r, rows)
 	he.SetSmall(r, e0, answers)
+	if !s.off.grid {
+		s.addSteps(r, stream, answers)
+	}
 	if !s.off.zeroSum {
 		s.addZero(r, request, answers)
 	}
@@ -196,6 +213,17 @@ func (s *Server) cover(stream *he.Stream, request he.Digest, rows int) ring.Poly
 	}
 	r.NTT(out, out)
 	return out
+}
+
+// addSteps adds a uniform multiple of the grid's step to each answer.
+func (s *Server) addSteps(r *ring.Ring, stream *he.Stream, answers ring.Poly) {
+	for k := range answers.Coeffs[0] {
+		t := stream.Below(s.steps)
+		for i, sub := range r.SubRings[:r.Level()+1] {
+			add := ring.BRed(t, s.step[i], sub.Modulus, sub.BRedConstant)
+			answers.Coeffs[i][k] = ring.CRed(answers.Coeffs[i][k]+add, sub.Modulus)
+		}
+	}
 }
 
 // addZero adds this server's share of zero: over all servers, each pair's mask
@@ -248,13 +276,14 @@ func AddAnswers(roster Roster, shares []*he.Answer) (*he.Answer, error) {
 //	columns, half a unit of 2^-30 each              D·bound/2·2^-30
 //	the query's u·e + e0 + e1·s, σ_q on every       6·√D·bound·σ_q·2^-30,
 //	of D columns, times the weights                 σ_q² = 3.2²·(4N/3 + 1)
-//	each server's u·e + e0 + e1·s, u, e0, e1        6·√n·σ_a·2^-54,
-//	uniform of 25 bits                              σ_a² = 2^48/3·(3.2²·N + 2N/3 + 1)
+//	each server's u·e + e1·s, u and e1 uniform      6·√n·σ_a·2^-54,
+//	of 25 bits, and e0 of 34                        σ_a² = 2^48/3·(3.2²·N + 2N/3) + 2^66/3
+//	each wrap of the grid around the modulus        (n-1)·2^29·2^-54
 func AnswerError(p *he.Profile, width, servers int, bound float64) float64 {
-	const tail, variance = 6, he.Sigma * he.Sigma
+	const tail, variance, logWrap = 6, he.Sigma * he.Sigma, 29
 	d, n, ringN := float64(width), float64(servers), float64(p.N())
 	query := math.Sqrt(variance * (4*ringN/3 + 1))
-	answer := math.Sqrt(n * math.Exp2(2*logWide) / 3 * (variance*ringN + 2*ringN/3 + 1))
-	units := d*bound/2 + tail*math.Sqrt(d)*bound*query + tail*math.Ldexp(answer, -he.LogWeights)
+	answer := math.Sqrt(n / 3 * (math.Exp2(2*logWide)*(variance*ringN+2*ringN/3) + math.Exp2(2*logNoise)))
+	units := d*bound/2 + tail*math.Sqrt(d)*bound*query + math.Ldexp(tail*answer+math.Ldexp(n-1, logWrap), -he.LogWeights)
 	return math.Ldexp(units, -p.LogScale()) + math.Ldexp(d*(n+1)/2, -he.LogWeights)
 }

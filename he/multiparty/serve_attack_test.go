@@ -45,6 +45,16 @@ func matches(found, weights []int64) (n int) {
 	return n
 }
 
+// onGrid is v modulo the answer grid's step, centred: what a querier reads.
+func onGrid(p *he.Profile, v *big.Int) *big.Int {
+	step, _ := p.AnswerGrid()
+	out := new(big.Int).Mod(v, step)
+	if out.Cmp(new(big.Int).Rsh(step, 1)) > 0 {
+		out.Sub(out, step)
+	}
+	return out
+}
+
 // fromHalf reads W(X^-1)·2^60 + noise, in the NTT domain, as weights.
 func fromHalf(r *ring.Ring, half ring.Poly, width int) []int64 {
 	m := r.NewPoly()
@@ -67,15 +77,16 @@ func TestAttackChosenQuery(t *testing.T) {
 	p := hetest.Profiles(t).Serve
 	const width, rows = 16, 3
 	weights := normal(width)
-	constant := &he.Query{Profile: p, Width: width, C0: polynomial(p, map[int]*big.Int{0: power(60)}), C1: p.NewPolyQ(1)}
+	const at = 38 // above the errors, with weights below the grid's step
+	constant := &he.Query{Profile: p, Width: width, C0: polynomial(p, map[int]*big.Int{0: power(at)}), C1: p.NewPolyQ(1)}
 	read := func(off serveDefences) ([]int64, []*big.Int) {
 		s := serve(t, p, weights, 3, off)
 		v := s.opened(s.answer(t, constant, rows))
 		found := make([]int64, width)
 		for j := range found {
-			found[j] = -rounded(v[(p.N()-j)%p.N()], 60)
+			found[j] = -rounded(v[(p.N()-j)%p.N()], at)
 		}
-		found[0] = rounded(v[0], 60)
+		found[0] = rounded(onGrid(p, v[0]), at)
 		return found, v
 	}
 	if found, _ := read(serveDefences{cover: true}); matches(found, weights) != width {
@@ -85,8 +96,8 @@ func TestAttackChosenQuery(t *testing.T) {
 	if found[0] != weights[0] || matches(found, weights) != 1 {
 		t.Errorf("an answer tells %d weights; the first row's functional is one", matches(found, weights))
 	}
-	for k := range p.N() / width {
-		if answered := v[k*width].BitLen() < 90; answered != (k < rows) {
+	for k := 1; k < p.N()/width; k++ { // whose functional is zero
+		if answered := onGrid(p, v[k*width]).BitLen() < 40; answered != (k < rows) {
 			t.Errorf("row %d of %d that are due: answered %v", k, rows, answered)
 		}
 	}
@@ -106,7 +117,8 @@ func TestAttackChosenQuery(t *testing.T) {
 
 // Attack: the node that adds answers and the querier, together, read each
 // server's own answer: its share of a weight for each row, and after all rows
-// the share. Sums of zero leave them the sum alone.
+// the share. Sums of zero leave them the sum alone. The grid is left out on both
+// sides: it would hide a part of a share as well.
 func TestAttackSingleServerShare(t *testing.T) {
 	p := hetest.Profiles(t).Serve
 	const width = 16
@@ -126,15 +138,15 @@ func TestAttackSingleServerShare(t *testing.T) {
 				n++
 			}
 		}
-		if sum := rounded(s.opened(s.answer(t, q, 1))[0], 40); off == (serveDefences{}) && sum != weights[0] {
+		if sum := rounded(s.opened(s.answer(t, q, 1))[0], 40); sum != weights[0] {
 			t.Errorf("the sum is %d, not the weight %d", sum, weights[0])
 		}
 		return n
 	}
-	if n := told(serveDefences{zeroSum: true}); n != 3 {
+	if n := told(serveDefences{grid: true, zeroSum: true}); n != 3 {
 		t.Fatalf("without sums of zero 3 servers' shares should show, %d do", n)
 	}
-	if n := told(serveDefences{}); n != 0 {
+	if n := told(serveDefences{grid: true}); n != 0 {
 		t.Errorf("%d servers' own shares show", n)
 	}
 }
@@ -207,11 +219,46 @@ func TestAttackChosenPublicKey(t *testing.T) {
 		r.MulCoeffsMontgomeryThenSub(polynomial(p, u), s.pk.A, half)
 		return matches(fromHalf(r, half, width), weights)
 	}
-	if n := told(serveDefences{wide: true}); n != width {
+	if n := told(serveDefences{grid: true, wide: true}); n != width {
 		t.Fatalf("with ternary secrets one answer should tell %d weights, it tells %d", width, n)
 	}
-	if n := told(serveDefences{}); n != 0 {
+	if n := told(serveDefences{grid: true}); n != 0 {
 		t.Errorf("an answer tells %d weights by its second half", n)
+	}
+}
+
+// Attack: a query that arranges several weights in one answer of 104 bits, one
+// above the errors and the next above that. The grid leaves little more than
+// one.
+func TestAttackSeveralWeightsInOneAnswer(t *testing.T) {
+	p := hetest.Profiles(t).Serve
+	const width, each, first, step = 16, 2, 36, 28
+	weights := normal(width)
+	coeffs := map[int]*big.Int{}
+	for j := range width { // answer k asks about weights 2k and 2k+1
+		coeffs[j/each*width+j] = power(first + step*(j%each))
+	}
+	q := &he.Query{Profile: p, Width: width, C0: polynomial(p, coeffs), C1: p.NewPolyQ(1)}
+	told := func(off serveDefences) int {
+		s := serve(t, p, weights, 2, off)
+		v := s.opened(s.answer(t, q, width/each))
+		found := make([]int64, width)
+		for k := range width / each {
+			low := rounded(v[k*width], first)
+			digit := (low+1<<(step-1))&(1<<step-1) - 1<<(step-1) // centred
+			if off == (serveDefences{}) {
+				low = rounded(onGrid(p, v[k*width]), first)
+				digit = (low+1<<(step-1))&(1<<step-1) - 1<<(step-1)
+			}
+			found[each*k], found[each*k+1] = digit, (low-digit)>>step
+		}
+		return matches(found, weights)
+	}
+	if n := told(serveDefences{grid: true}); n != width {
+		t.Fatalf("without the grid %d answers should tell %d weights, they tell %d", width/each, width, n)
+	}
+	if n := told(serveDefences{}); n > width/each {
+		t.Errorf("%d answers tell %d weights", width/each, n)
 	}
 }
 
@@ -230,8 +277,9 @@ func TestAttackRepeatedQuery(t *testing.T) {
 			}
 			v := s.opened(s.answer(t, zero, rows))
 			for k := range sums {
-				sums[k].Add(sums[k], v[k*width])
-				if x := scaled(v[k*width], 0); i == 0 {
+				noise := onGrid(p, v[k*width])
+				sums[k].Add(sums[k], noise)
+				if x := scaled(noise, 0); i == 0 {
 					first += x * x
 				}
 			}

@@ -170,7 +170,7 @@ func TestModelIsServed(t *testing.T) {
 	}
 	s := start(t, ps.Serve, roster, seeds, left, remainder, serveDefences{})
 	x := randomRows(20, 12)
-	q, err := he.EncryptQueries(s.pk, x, width, he.Seed{3}.Stream("q"))
+	q, err := he.EncryptQueries(s.pk, x, width, he.Seed{3}.Derive("q"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestAnswerError(t *testing.T) {
 		s := serve(t, p, shared, tc.servers, serveDefences{})
 		rows := p.N() / tc.width
 		x := randomRows(rows, tc.width)
-		q, err := he.EncryptQueries(s.pk, x, tc.width, he.Seed{3}.Stream("q"))
+		q, err := he.EncryptQueries(s.pk, x, tc.width, he.Seed{3}.Derive("q"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestAnswersRepeat(t *testing.T) {
 	p := hetest.Profiles(t).Serve
 	s := serve(t, p, normal(16), 2, serveDefences{})
 	query := func(label string) *he.Query {
-		q, err := he.EncryptQueries(s.pk, randomRows(4, 16), 16, he.Seed{3}.Stream(label))
+		q, err := he.EncryptQueries(s.pk, randomRows(4, 16), 16, he.Seed{3}.Derive(label))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +261,7 @@ func TestServerRefuses(t *testing.T) {
 	ps := hetest.Profiles(t)
 	s := serve(t, ps.Serve, normal(16), 2, serveDefences{})
 	server := s.servers[0]
-	q, err := he.EncryptQueries(s.pk, randomRows(4, 8), 16, he.Seed{3}.Stream("q"))
+	q, err := he.EncryptQueries(s.pk, randomRows(4, 8), 16, he.Seed{3}.Derive("q"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestServerRefuses(t *testing.T) {
 func BenchmarkAnswer(b *testing.B) {
 	const width, rows = 32, 128
 	s := serve(b, he.Standard().Serve, normal(width), 3, serveDefences{})
-	q, err := he.EncryptQueries(s.pk, randomRows(rows, width), width, he.Seed{3}.Stream("q"))
+	q, err := he.EncryptQueries(s.pk, randomRows(rows, width), width, he.Seed{3}.Derive("q"))
 	if err != nil {
 		b.Fatal(err)
 	}

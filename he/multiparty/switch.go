@@ -106,14 +106,15 @@ func (r *Release) ParseShare(b []byte) (*SwitchShare, error) {
 // well, and cover_i uniform on all other coefficients. It claims c1 in the
 // journal first; a repeat gives identical bytes.
 //
-// It returns a [*UsedError] if c1 was answered for another request.
+// It returns a [*UsedError] if c1 was answered for another request, and a
+// [*SpentError] if the epoch's budget is.
 func (r *Release) GenShare(s *Secrets, journal Journal) (*SwitchShare, error) {
 	c, p := r.ciphertext, r.ciphertext.Profile
 	sk := s.Of(p)
 	if sk == nil {
 		return nil, fmt.Errorf("release: this party has no key of profile %s; run its ceremony first", p.Name())
 	}
-	if err := journal.Claim(c.C1Digest(), r.request); err != nil {
+	if err := journal.Claim(Opening, []he.Digest{c.C1Digest()}, r.request); err != nil {
 		return nil, err
 	}
 	level := c.Level()

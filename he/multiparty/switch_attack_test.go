@@ -24,7 +24,7 @@ func everyCoefficient(p *he.Profile) []int {
 func TestAttackSecondReceiver(t *testing.T) {
 	o := newOpening(t, hetest.Profiles(t), 3, 8)
 	first := o.release(t, "first", o.answers[:1], releaseDefences{})
-	journals := []UsedSet{{}, {}, {}}
+	journals := []*UsedSet{{}, {}, {}}
 	for i, s := range o.parties {
 		if _, err := first.GenShare(s, journals[i]); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAttackUnfloodedRelease(t *testing.T) {
 	o.pk = he.NewPublicKey(p, o.pk.Seed, p.NewPolyQ(p.MaxLevel()))
 	read := func(off releaseDefences) (found int) {
 		r := o.release(t, "r", everyCoefficient(p), off)
-		share, err := r.GenShare(o.parties[0], UsedSet{})
+		share, err := r.GenShare(o.parties[0], &UsedSet{})
 		if err != nil {
 			t.Fatal(err)
 		}

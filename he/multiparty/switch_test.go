@@ -175,7 +175,7 @@ func (o opening) finish(t testing.TB, r *Release) *he.Ciphertext {
 	t.Helper()
 	var shares []*SwitchShare
 	for _, s := range o.parties {
-		share, err := r.GenShare(s, UsedSet{})
+		share, err := r.GenShare(s, &UsedSet{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestReleaseRefuses(t *testing.T) {
 	if _, err := r.Finish(nil); err == nil {
 		t.Error("no shares were accepted")
 	}
-	if _, err := r.GenShare(&Secrets{Train: o.parties[0].Train}, UsedSet{}); err == nil {
+	if _, err := r.GenShare(&Secrets{Train: o.parties[0].Train}, &UsedSet{}); err == nil {
 		t.Error("a party without a release key made a share")
 	}
 }
@@ -282,7 +282,7 @@ func TestReleaseRefuses(t *testing.T) {
 // refused for ever.
 func TestSwitchShareRepeats(t *testing.T) {
 	o := newOpening(t, hetest.Profiles(t), 2, 8)
-	used := UsedSet{}
+	used := &UsedSet{}
 	share := func(id string, answers []int) ([]byte, error) {
 		s, err := o.release(t, id, answers, releaseDefences{}).GenShare(o.parties[0], used)
 		if err != nil {
@@ -309,7 +309,7 @@ func TestSwitchShareRepeats(t *testing.T) {
 func FuzzParseSwitchShare(f *testing.F) {
 	o := newOpening(f, hetest.Profiles(f), 2, 8)
 	r := o.release(f, "r", o.answers, releaseDefences{})
-	share, err := r.GenShare(o.parties[0], UsedSet{})
+	share, err := r.GenShare(o.parties[0], &UsedSet{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func BenchmarkSwitchShare(b *testing.B) {
 	o := newOpening(b, he.Standard(), 3, 32)
 	var size int
 	for b.Loop() {
-		share, err := o.release(b, "r", o.answers, releaseDefences{}).GenShare(o.parties[0], UsedSet{})
+		share, err := o.release(b, "r", o.answers, releaseDefences{}).GenShare(o.parties[0], &UsedSet{})
 		if err != nil {
 			b.Fatal(err)
 		}
