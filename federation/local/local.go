@@ -57,7 +57,6 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 // A federation is one run: the roles, and what passes between them.
 type federation struct {
 	job       job
-	steps     int
 	seed      he.Seed
 	session   he.Digest
 	companies []*company

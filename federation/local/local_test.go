@@ -87,6 +87,9 @@ func TestRun(t *testing.T) {
 		{200, 1, 2, 1, 1},
 		{120, 30, 4, 0, 2},
 	} {
+		if testing.Short() && tc.rows > 2000 {
+			continue
+		}
 		t.Run(fmt.Sprintf("rows=%d/columns=%d/companies=%d/local=%d/steps=%d", tc.rows, tc.columns, tc.companies, tc.local, tc.steps), func(t *testing.T) {
 			r, err := Run(context.Background(), synthetic(t, tc.rows, tc.columns),
 				Options{Companies: tc.companies, Local: tc.local, Steps: tc.steps, Test: 0.2, Seed: 3, Profiles: hetest.Profiles(t)}, silent)

@@ -24,6 +24,10 @@ type keyTest struct {
 // that no share was chosen knowing them and everybody makes the same
 // ciphertext. They are public: what its exact error would say about the secrets
 // is for the flooding of its shares to hide.
+//
+// The flooding also hides what is wrong with a key below it: a company that
+// departs from the protocol can leave errors up to the test's bound, which takes
+// up to 17 of the 56 bits that hide a release. That is outside the promise.
 func (c *Ceremony) newKeyTest(p *he.Profile) keyTest {
 	keys, d, level := c.KeyDigest(), p.Digest(), p.MaxLevel()
 	coins, r := he.PublicStream("ceremony/test", keys[:], d[:]), p.RingQ(level)
