@@ -14,6 +14,7 @@ import (
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/circuit"
 	"github.com/commonseal/commonseal/he/multiparty"
+	"gonum.org/v1/gonum/floats"
 )
 
 // Options are a run's parameters.
@@ -162,18 +163,27 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 }
 
 // rehearse trains the cleartext twin, before anybody makes a key: a run whose
-// margins leave the polynomial's interval is warned of, and one that runs away
-// altogether is refused.
+// margins, those of validation rows included, leave the polynomial's interval is
+// warned of, and one that runs away altogether is refused.
 func (f *federation) rehearse() error {
 	training := make([]he.Rows, len(f.companies))
 	for i, c := range f.companies {
 		training[i] = c.training
 	}
 	f.trained = f.job.twin.Train(training)
-	f.report.MarginMax, f.report.Beyond = f.trained.MarginMax, f.trained.Beyond
-	rate, beyond := f.job.twin.LearningRate, f.trained.Beyond
+	twin, beyond, sum := f.job.twin, f.trained.Beyond, floats.Sum(f.trained.Weights)
+	for t, w := range f.trained.Points {
+		for _, c := range f.companies {
+			if f.job.valued[t] {
+				_, margin := twin.Gradient(w, twin.Interval(t), c.validation, 1)
+				beyond = max(beyond, margin/float64(twin.Interval(t)))
+			}
+		}
+	}
+	rate := twin.LearningRate
+	f.report.MarginMax, f.report.Beyond = f.trained.MarginMax, beyond
 	switch {
-	case math.IsNaN(beyond) || math.IsInf(beyond, 0):
+	case !finite(beyond) || !finite(sum):
 		return fmt.Errorf("training runs away at learning rate %.3g: its margins have no bound; use a lower rate, such as %.3g, or fewer steps", rate, circuit.LearningRate(f.questions.Columns, f.job.twin.Steps))
 	case beyond > circuit.MaxBeyond:
 		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("margins reach %.1f, %.2g times their step's interval: the polynomial is no sigmoid there, training runs away, and between real companies values could leave their masks; use a lower learning rate than %.3g or fewer steps", f.trained.MarginMax, beyond, rate))
@@ -182,6 +192,8 @@ func (f *federation) rehearse() error {
 	}
 	return nil
 }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // rowsOf packs a table's rows as one of its append methods has them.
 func rowsOf(t table.Table, add func(table.Table, []float64, int) []float64) he.Rows {

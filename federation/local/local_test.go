@@ -215,6 +215,35 @@ func TestRunWarnsOfMargins(t *testing.T) {
 	}
 }
 
+// Outliers among the rows that value are warned of too.
+func TestRunWarnsOfValidationMargins(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("a,b,c,d,y\n")
+	for i := range 400 {
+		y := i % 2
+		x := 0.2 * float64(2*y-1)
+		if i == 7 || i == 8 { // these set the scale
+			x *= 5
+		}
+		fmt.Fprintf(&b, "%g,%g,%g,%g,%d\n", x, x, x, x, y)
+	}
+	data, err := table.Read(strings.NewReader(b.String()), "outliers.csv", "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(200) {
+		f, err := found(data, Options{Companies: 2, Steps: 20, LearningRate: 3, Test: 0.2, Seed: seed, Profiles: hetest.Profiles(t)}, silent)
+		if err != nil || f.trained.Beyond > 1 || f.report.Beyond == f.trained.Beyond {
+			continue // an outlier trains, or neither one values
+		}
+		if len(f.report.Warnings) != 1 {
+			t.Errorf("seed %d: margins of %.2f intervals train and %.2f value: warnings %q", seed, f.trained.Beyond, f.report.Beyond, f.report.Warnings)
+		}
+		return
+	}
+	t.Error("no seed puts an outlier among the rows that value")
+}
+
 // Two jobs of one key epoch have no round in common: the journal would refuse
 // the second's.
 func TestJobsHaveRoundsOfTheirOwn(t *testing.T) {

@@ -3,8 +3,10 @@ package circuit
 import "math"
 
 // What encryption adds to a run, beside what the polynomial does. The bounds
-// hold while margins stay inside their step's [Interval]; tests hold the
-// circuits to them on the insecure and the production ring.
+// hold while margins stay inside their step's [Interval], and the partial sums
+// of a stacked packing's segments inside twice that: those stand in slots that
+// no row meets, where the polynomial's value multiplies noise alone. Tests hold
+// the circuits to them on the insecure and the production ring.
 
 // A Load is what a bound depends on beside the plan.
 type Load struct {
