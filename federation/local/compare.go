@@ -75,5 +75,5 @@ func (f *federation) valuesBound() float64 {
 	if err != nil {
 		return math.NaN() // unreachable: the release went through
 	}
-	return j.plan.ValueError(j.twin, len(j.valued), load) + opened*j.twin.LearningRate*float64(j.plan.Packing.Width)
+	return j.plan.ValueError(j.twin, j.valued, load) + opened*j.twin.LearningRate*float64(j.plan.Packing.Width)
 }

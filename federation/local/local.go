@@ -147,9 +147,10 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	if limit := circuit.ValuedCompanies(o.Profiles.Release, plan.Packing.Width); o.Companies > limit {
 		return nil, fmt.Errorf("%d companies of %d columns; profile %s values up to %d: take fewer columns or companies", o.Companies, data.Columns(), o.Profiles.Release.Name(), limit)
 	}
+	schema := data.Schema().Digest()
 	f.job = job{
-		id: he.HashParts("local/job", f.session[:], fmt.Appendf(nil, "%d/%d/%d/%v/%v/%v/%d",
-			o.Companies, o.Local, o.Steps, o.LearningRate, o.Test, rows, data.Columns())),
+		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%d/%v/%v/%v/%v",
+			o.Local, o.Steps, o.LearningRate, o.Test, rows, plan.Packing)),
 		profiles: o.Profiles, plan: plan, companies: o.Companies,
 		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps, Columns: data.Columns() + 1},
 		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
@@ -161,6 +162,10 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	return f, f.rehearse()
 }
+
+// runsAway is how many intervals a margin reaches before a run is refused: the
+// polynomial's seventh power is without bound soon after.
+const runsAway = 1 << 10
 
 // rehearse trains the cleartext twin, before anybody makes a key: a run whose
 // margins, those of validation rows included, leave the polynomial's interval is
@@ -183,7 +188,7 @@ func (f *federation) rehearse() error {
 	rate := twin.LearningRate
 	f.report.MarginMax, f.report.Beyond = f.trained.MarginMax, beyond
 	switch {
-	case !finite(beyond) || !finite(sum):
+	case !(beyond < runsAway) || math.IsNaN(sum) || math.IsInf(sum, 0):
 		return fmt.Errorf("training runs away at learning rate %.3g: its margins have no bound; use a lower rate, such as %.3g, or fewer steps", rate, circuit.LearningRate(f.questions.Columns, f.job.twin.Steps))
 	case beyond > circuit.MaxBeyond:
 		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("margins reach %.1f, %.2g times their step's interval: the polynomial is no sigmoid there, training runs away, and between real companies values could leave their masks; use a lower learning rate than %.3g or fewer steps", f.trained.MarginMax, beyond, rate))
@@ -192,8 +197,6 @@ func (f *federation) rehearse() error {
 	}
 	return nil
 }
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // rowsOf packs a table's rows as one of its append methods has them.
 func rowsOf(t table.Table, add func(table.Table, []float64, int) []float64) he.Rows {

@@ -198,7 +198,7 @@ func TestRunWarnsOfMargins(t *testing.T) {
 	for _, tc := range []struct {
 		rate float64
 		want string
-	}{{0, ""}, {20, "no sigmoid"}, {30, "runs away"}} {
+	}{{0, ""}, {20, "no sigmoid"}, {25, "runs away"}} {
 		options.LearningRate = tc.rate
 		r, err := Run(context.Background(), data, options, silent)
 		if err != nil {

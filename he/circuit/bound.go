@@ -16,29 +16,36 @@ type Load struct {
 }
 
 // GradientError bounds the error of one coordinate of a gradient, the mean over
-// so many rows: 2^-22·√parties a slot, for the noise of rows and weights under
-// a key of so many parties and for rescaling, which add up in squares over the
-// slots and the vectors of all blocks; and 2^-23 for the polynomial's constants,
-// which are rounded alike for every row.
+// so many rows. Three things add up:
+//
+//   - the noise of fresh ciphertexts under a key of so many parties, 2^-22·√parties
+//     a slot, in squares over the slots and the vectors of all blocks;
+//   - in squares with it, the error of each row's polynomial: what rescaling
+//     rounds of a product's third part meets the square of the secret, so it grows
+//     with the parties themselves, 2^-15·parties·√Stack a row, segments adding up;
+//   - 2^-23 for the polynomial's constants, which are rounded alike for every row.
 func (p Plan) GradientError(rows int, l Load) float64 {
-	slots := float64(p.Profile.Slots() * l.Blocks * l.Parties)
-	return math.Exp2(-22)*math.Sqrt(slots*float64(p.Packing.Width))/float64(rows) + math.Exp2(-23)
+	fresh := math.Exp2(-22) * math.Sqrt(float64(p.Profile.Slots()*l.Blocks*l.Parties*p.Packing.Width))
+	row := math.Exp2(-15) * float64(l.Parties) * math.Sqrt(float64(max(1, p.Packing.Stack)*rows))
+	return math.Hypot(fresh, row)/float64(rows) + math.Exp2(-23)
 }
 
-// WeightError bounds |encrypted − twin| of a weight after all steps: an error of
-// a gradient enters at every step and momentum, below one, carries it on through
-// the steps that are left.
-func (p Plan) WeightError(tw Twin, l Load) float64 {
-	steps := float64(tw.Steps)
-	return tw.LearningRate * p.GradientError(l.Rows, l) * steps * (steps + 1) / 2
+// WeightError bounds |encrypted − twin| of a weight after t steps: errors of
+// different steps are independent, and momentum, below one, carries each on
+// through the steps that are left.
+func (p Plan) WeightError(tw Twin, t int, l Load) float64 {
+	squares := float64(t*(t+1)*(2*t+1)) / 6
+	return tw.LearningRate * p.GradientError(l.Rows, l) * math.Sqrt(squares)
 }
 
 // ValueError bounds |encrypted − twin| of a company's value over valued steps,
 // opening aside. Updates, in units of η, have norm up to √d and directions up to
 // 1.5·√d. Errors of the coordinates of the other factor are independent but for
 // the weights': those reach a gradient through the loss's curvature, at most d/4.
-func (p Plan) ValueError(tw Twin, valued int, l Load) float64 {
-	d := float64(tw.Columns)
-	coordinate := p.GradientError(min(l.Rows, l.Validation), l) + d/4*p.WeightError(tw, l)
-	return float64(valued) * tw.LearningRate * math.Sqrt(d) * (1.5 + 1.5 + 1) * coordinate
+func (p Plan) ValueError(tw Twin, valued map[int]bool, l Load) (bound float64) {
+	d, own := float64(tw.Columns), p.GradientError(min(l.Rows, l.Validation), l)
+	for t := range valued {
+		bound += tw.LearningRate * math.Sqrt(d) * (1.5 + 1.5 + 1) * (own + d/4*p.WeightError(tw, t, l))
+	}
+	return bound
 }

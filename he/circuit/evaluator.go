@@ -3,6 +3,7 @@ package circuit
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -29,8 +30,8 @@ func NewEvaluator(plan Plan, keys *he.EvaluationKeys) (*Evaluator, error) {
 			return nil, fmt.Errorf("no Galois key for the rotation by %d, which the plan needs; run its ceremony first", k)
 		}
 	}
-	if p.Special() != 1 || p.Digits() > maxDigits {
-		return nil, fmt.Errorf("profile %s has %d special primes and %d digits; circuits take one and up to %d", p.Name(), p.Special(), p.Digits(), maxDigits)
+	if largest := slices.Max(append(p.Params().Q(), p.Params().P()...)); p.Special() != 1 || p.Digits() > maxDigits || largest >= 1<<61 {
+		return nil, fmt.Errorf("profile %s has %d special primes, %d digits and primes up to %d; circuits take one, up to %d, and primes below 2^61", p.Name(), p.Special(), p.Digits(), largest, maxDigits)
 	}
 	perms := map[int][]uint64{}
 	for _, k := range plan.Rotations {

@@ -20,6 +20,8 @@ type bench struct {
 	keys *he.EvaluationKeys
 	enc  *he.Encoder
 	seed he.Seed
+
+	parties int
 }
 
 func newBench(t testing.TB, p *he.Profile, columns int, rows ...int) *bench {
@@ -31,9 +33,16 @@ func newBench(t testing.TB, p *he.Profile, columns int, rows ...int) *bench {
 	return newBenchOf(p, plan)
 }
 
-func newBenchOf(p *he.Profile, plan Plan) *bench {
+func newBenchOf(p *he.Profile, plan Plan) *bench { return newBenchOfParties(p, plan, 1) }
+
+// newBenchOfParties has a secret that is the sum of so many.
+func newBenchOfParties(p *he.Profile, plan Plan, parties int) *bench {
 	b := &bench{plan: plan, seed: he.Seed{5}, enc: he.NewEncoder(p)}
-	b.sk = he.NewSecretKey(p, b.seed.Stream("sk"))
+	b.parties, b.sk = parties, he.NewSecretKey(p, b.seed.Stream("sk"))
+	for i := 1; i < parties; i++ {
+		another := he.NewSecretKey(p, b.seed.Stream("sk", []byte{byte(i)}))
+		p.RingQP().Add(b.sk.Value, another.Value, b.sk.Value)
+	}
 	b.pk = he.GenPublicKey(b.sk, [32]byte{3}, b.seed.Stream("pk"))
 	kgen := rlwe.NewKeyGenerator(p.RLWE())
 	sk := &rlwe.SecretKey{Value: b.sk.Value}
@@ -110,7 +119,7 @@ func (b *bench) hold(t *testing.T, what string, x *he.Ciphertext, w []float64, r
 			want[j] += g[j]
 		}
 	}
-	bound, worst := float64(n)*b.plan.GradientError(n, Load{Blocks: len(rows), Parties: 1}), 0.0
+	bound, worst := float64(n)*b.plan.GradientError(n, Load{Blocks: len(rows), Parties: b.parties}), 0.0
 	for j, got := range b.classSums(t, x) {
 		var exp float64
 		if j < len(want) {
@@ -264,18 +273,32 @@ func TestGradientProduction(t *testing.T) {
 		t.Skip("the production ring takes seconds") // the insecure ring runs the same circuit above
 	}
 	p := he.Standard().Train
-	b := newBench(t, p, 10, 5*p.Slots())
-	x := randomRows(p.Slots(), 10, 4)
-	ev, err := NewEvaluator(b.plan, b.keys)
-	if err != nil {
-		t.Fatal(err)
+	for _, tc := range []struct {
+		packing       he.Packing
+		parties, rows int
+	}{
+		{he.Packing{Width: 16, Baby: 16}, 1, p.Slots()},
+		{he.Packing{Width: 16, Baby: 16}, 3, 900},
+		{he.Packing{Width: 16, Baby: 2, Stack: 8}, 1, 900},
+		{he.Packing{Width: 16, Baby: 2, Stack: 8}, 3, 900},
+		{he.Packing{Width: 16, Baby: 2, Stack: 8}, 32, 900},
+	} {
+		b := newBenchOfParties(p, newPlan(p, tc.packing, 2), tc.parties)
+		x := randomRows(tc.rows, 16, 4)
+		ev, err := NewEvaluator(b.plan, b.keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := randomRows(1, 16, 5).Row(0)
+		for j := range w {
+			w[j] *= 0.75
+		}
+		xs, err := ev.Gradient(b.weights(t, w), testInterval, [][]Block{{b.block(t, x, "p")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.hold(t, fmt.Sprintf("%d parties, %d rows, stack %d", tc.parties, tc.rows, tc.packing.Stack), xs[0], w, []he.Rows{x})
 	}
-	w := randomRows(1, 10, 5).Row(0)
-	xs, err := ev.Gradient(b.weights(t, w), testInterval, [][]Block{{b.block(t, x, "p")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.hold(t, "production", xs[0], w, []he.Rows{x})
 }
 
 // The three companies' rows are those of the sets in docs/data, split 61, 27

@@ -278,12 +278,12 @@ func AddAnswers(roster Roster, shares []*he.Answer) (*he.Answer, error) {
 //	of D columns, times the weights                 σ_q² = 3.2²·(4N/3 + 1)
 //	each server's u·e + e1·s, u and e1 uniform      6·√n·σ_a·2^-54,
 //	of 25 bits, and e0 of 34                        σ_a² = 2^48/3·(3.2²·N + 2N/3) + 2^66/3
-//	each wrap of the grid around the modulus        (n-1)·2^29·2^-54
+//	each wrap of the grid around the modulus        n·2^29·2^-54
 func AnswerError(p *he.Profile, width, servers int, bound float64) float64 {
 	const tail, variance, logWrap = 6, he.Sigma * he.Sigma, 29
 	d, n, ringN := float64(width), float64(servers), float64(p.N())
 	query := math.Sqrt(variance * (4*ringN/3 + 1))
 	answer := math.Sqrt(n / 3 * (math.Exp2(2*logWide)*(variance*ringN+2*ringN/3) + math.Exp2(2*logNoise)))
-	units := d*bound/2 + tail*math.Sqrt(d)*bound*query + math.Ldexp(tail*answer+math.Ldexp(n-1, logWrap), -he.LogWeights)
+	units := d*bound/2 + tail*math.Sqrt(d)*bound*query + math.Ldexp(tail*answer+math.Ldexp(n, logWrap), -he.LogWeights)
 	return math.Ldexp(units, -p.LogScale()) + math.Ldexp(d*(n+1)/2, -he.LogWeights)
 }
