@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"math/bits"
 
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
@@ -106,21 +107,26 @@ func digestOf(label string, vs []int64) Digest {
 const logGrid = 38
 
 // AnswerGrid is what an answer is read modulo: K near q/2^38, that is 2^66. To
-// every answer each server adds a uniform one of M multiples of K, so that
-// nothing of it is told but what is left, whatever was asked.
+// every answer each server adds a uniform one of M multiples of K, so that it
+// tells what is left, whatever was asked, and next to nothing else.
 //
-// K·M is below q by less than 2^29, which is an error wherever a sum of multiples
-// wraps around q: M is the one, of the 2^12 just below 2^38, that leaves least.
+// K·M is below q by less than 2^26, which is an error wherever a sum of multiples
+// wraps around q, 2^-8 of what an answer's own error hides: M is the one, of the
+// 2^13 just below 2^38, that leaves least.
 func (p *Profile) AnswerGrid() (k *big.Int, m uint64) {
-	q := p.RingQ(p.MaxLevel()).ModulusAtLevel[p.MaxLevel()]
-	k, least, rest, divisor := new(big.Int), new(big.Int).Set(q), new(big.Int), new(big.Int)
-	for candidate := uint64(1<<logGrid - 1); candidate > 1<<logGrid-1<<12; candidate-- {
-		if rest.Rem(q, divisor.SetUint64(candidate)).Cmp(least) < 0 {
-			m = candidate
-			least.Set(rest)
+	least := uint64(math.MaxUint64)
+	for candidate := uint64(1<<logGrid - 1); candidate > 1<<logGrid-1<<13; candidate-- {
+		rest := uint64(1)
+		for _, prime := range p.params.Q() {
+			hi, lo := bits.Mul64(rest, prime)
+			rest = bits.Rem64(hi, lo, candidate)
+		}
+		if rest < least {
+			m, least = candidate, rest
 		}
 	}
-	return k.Quo(q, divisor.SetUint64(m)), m
+	k = p.Modulus(p.MaxLevel())
+	return k.Quo(k, new(big.Int).SetUint64(m)), m
 }
 
 // DecryptAnswers reads the answers to the first n rows of a query: inner

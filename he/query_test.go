@@ -124,7 +124,7 @@ func TestAnswerGrid(t *testing.T) {
 		k, m := p.AnswerGrid()
 		rest := p.Modulus(p.MaxLevel())
 		rest.Sub(rest, new(big.Int).Mul(k, new(big.Int).SetUint64(m)))
-		if k.BitLen() < 66 || k.BitLen() > 67 || m >= 1<<38 || rest.Sign() < 0 || rest.BitLen() > 29 {
+		if k.BitLen() < 66 || k.BitLen() > 67 || m >= 1<<38 || rest.Sign() < 0 || rest.BitLen() > 26 {
 			t.Errorf("steps of %v, %d of them, leave %v", k, m, rest)
 		}
 	}

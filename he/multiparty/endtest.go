@@ -27,7 +27,8 @@ type keyTest struct {
 //
 // The flooding also hides what is wrong with a key below it: a company that
 // departs from the protocol can leave errors up to the test's bound, which takes
-// up to 17 of the 56 bits that hide a release. That is outside the promise.
+// up to 18 of the 56 bits that hide a release of width 32. That is outside the
+// promise.
 func (c *Ceremony) newKeyTest(p *he.Profile) keyTest {
 	keys, d, level := c.KeyDigest(), p.Digest(), p.MaxLevel()
 	coins, r := he.PublicStream("ceremony/test", keys[:], d[:]), p.RingQ(level)

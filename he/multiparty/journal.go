@@ -18,18 +18,24 @@ const (
 // Budget is how many requests of the purpose a party answers in a key epoch:
 // what masks and flooding are made for (laws L7 and L12).
 func (p Purpose) Budget() int {
-	if p == Refresh {
+	switch p {
+	case Refresh:
 		return 1 << he.LogRefreshes
+	case Opening:
+		return 1 << LogReleases
 	}
-	return 1 << LogReleases
+	return 0
 }
 
 // String names the purpose for people.
 func (p Purpose) String() string {
-	if p == Refresh {
+	switch p {
+	case Refresh:
 		return "maps"
+	case Opening:
+		return "releases"
 	}
-	return "releases"
+	return fmt.Sprintf("requests of unknown purpose %d", uint8(p))
 }
 
 // A Journal remembers every c1 this party answered for in a key epoch, and with
@@ -70,11 +76,15 @@ func (e *SpentError) Error() string {
 type UsedSet struct {
 	bound map[he.Digest]he.Digest // request by c1
 	spent map[Purpose]int
+	limit func(Purpose) int // nil: Purpose.Budget
 }
 
 // Claim implements [Journal].
 func (u *UsedSet) Claim(purpose Purpose, c1s []he.Digest, request he.Digest) error {
-	repeat := true
+	limit, repeat := Purpose.Budget, true
+	if u.limit != nil {
+		limit = u.limit
+	}
 	for _, c1 := range c1s {
 		bound, ok := u.bound[c1]
 		if ok && bound != request {
@@ -85,8 +95,8 @@ func (u *UsedSet) Claim(purpose Purpose, c1s []he.Digest, request he.Digest) err
 	switch {
 	case repeat:
 		return nil
-	case u.spent[purpose] >= purpose.Budget():
-		return &SpentError{Purpose: purpose, Budget: purpose.Budget()}
+	case u.spent[purpose] >= limit(purpose):
+		return &SpentError{Purpose: purpose, Budget: limit(purpose)}
 	case u.bound == nil:
 		u.bound, u.spent = map[he.Digest]he.Digest{}, map[Purpose]int{}
 	}

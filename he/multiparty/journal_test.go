@@ -47,8 +47,9 @@ func TestJournalBindsAllOrNone(t *testing.T) {
 // The budget of a purpose is what was derived for; repeats are free, and other
 // purposes have their own.
 func TestJournalCounts(t *testing.T) {
-	u := &UsedSet{}
-	for i := range Opening.Budget() {
+	const limit = 100
+	u := &UsedSet{limit: func(Purpose) int { return limit }}
+	for i := range limit {
 		if err := u.Claim(Opening, []he.Digest{number("c1", i)}, number("request", i)); err != nil {
 			t.Fatal(err)
 		}
@@ -62,5 +63,13 @@ func TestJournalCounts(t *testing.T) {
 	}
 	if err := u.Claim(Refresh, []he.Digest{number("c1", -1)}, number("request", -2)); err != nil {
 		t.Errorf("a map when the releases are spent: %v", err)
+	}
+	for purpose, want := range map[Purpose]int{Refresh: 1 << he.LogRefreshes, Opening: 1 << LogReleases, 0: 0} {
+		if got := purpose.Budget(); got != want {
+			t.Errorf("%d %v in a key epoch, want %d", got, purpose, want)
+		}
+	}
+	if err := new(UsedSet).Claim(0, []he.Digest{number("c1", 0)}, number("request", 0)); !errors.As(err, &spent) {
+		t.Errorf("a request of no purpose: %v", err)
 	}
 }

@@ -105,6 +105,21 @@ func momentum(ps he.Profiles, width int) *Map {
 	}
 }
 
+// clear is the output's coefficients on kept coefficients in the clear.
+func (o Output) clear(kept [][]float64) []float64 {
+	out := make([]float64, o.Profile.N())
+	for _, term := range o.Terms {
+		for k, x := range kept[term.Input] {
+			f := term.Factor
+			if term.Double && k > 0 {
+				f *= 2
+			}
+			out[term.Offset+k*term.Stride] += f * x
+		}
+	}
+	return out
+}
+
 func TestMapIsTheClearMap(t *testing.T) {
 	ps := hetest.Profiles(t)
 	const width = 16
@@ -130,16 +145,7 @@ func TestMapIsTheClearMap(t *testing.T) {
 	}
 	outputs, remainder := runRound(t, r, parties)
 	for o, spec := range m.Outputs {
-		want := make([]float64, spec.Profile.N())
-		for _, term := range spec.Terms {
-			for k, x := range clear[term.Input] {
-				f := term.Factor
-				if term.Double && k > 0 {
-					f *= 2
-				}
-				want[term.Offset+k*term.Stride] += f * x
-			}
-		}
+		want := spec.clear(clear)
 		for i, v := range coefficients(sums[spec.Profile.Name()], outputs[o]) {
 			got := scaled(v, spec.Profile.LogScale())
 			if math.Abs(got-want[i]) > 1e-7 {

@@ -92,7 +92,7 @@ func (*Server) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]"
 type serveDefences struct {
 	cover   bool // leave coefficients that are no answers uncovered
 	zeroSum bool // leave this server's own answers readable
-	wide    bool // re-randomise with ternary secrets and fresh errors
+	wide    bool // re-randomise the second half with ternary secrets and fresh errors
 	grid    bool // let an answer tell all its 104 bits
 }
 
@@ -122,14 +122,17 @@ func NewServer(roster Roster, model he.Digest, self int, seed he.Seed, share *Mo
 // of 25 bits, the error on answers of 34.
 //
 // The querier's b is its own choice and need not be an RLWE sample: then the
-// answer coefficients of u·b are linear functions of u of its choice. Of a
-// ternary u one answer of 104 bits would give over 60 coefficients, and u gives the
-// share away (TestAttackChosenPublicKey). An answer read modulo the grid's step
-// tells 66 bits, of which the error on it hides 34: little more than one
-// coefficient of a u of 25 bits. All the answers that leave a weight unknown, 63 at
-// most, leave 4000 of 4096 coefficients, at a ratio of modulus to error 2^21 below
-// that of a fresh sample. It also tells little more than one weight of 24 bits
-// (TestAttackSeveralWeightsInOneAnswer).
+// answer coefficients of u·b are linear functions of u of its choice. An answer
+// read modulo the grid's step has 66 bits, of which one honest server's error
+// hides 34, whatever was asked: 32 bits are little more than one weight
+// (TestAttackSeveralWeightsInOneAnswer), and little more than one coefficient of
+// a u of 25 bits. All the answers that leave a weight unknown, 63 at most, leave
+// 4000 of 4096 coefficients, at a ratio of modulus to error 2^21 below that of a
+// fresh sample. Of a ternary u an answer would give 20 coefficients, and u gives
+// the share away (TestAttackChosenPublicKey).
+//
+// A sum that wraps around the modulus misses the grid by less than 2^26, and
+// shows so with probability 2^26/2^34: 2^-8 bits more.
 const (
 	logWide  = 24
 	logNoise = 33
@@ -141,8 +144,9 @@ const (
 //
 // with r_i a share of zero and a multiple of the grid's step on the answers and
 // uniform everywhere else, so that the querier learns one linear functional of
-// the weights for each row that is accounted for, and nothing else. pk is from [he.ParseQuerierKey]. All
-// randomness is derived from the full input: a repeat gives identical bytes.
+// the weights for each row that is accounted for, and nothing else. pk is from
+// [he.ParseQuerierKey]. All randomness is derived from the full input: a repeat
+// gives identical bytes.
 func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, error) {
 	p := s.profile
 	switch {
@@ -161,7 +165,7 @@ func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, er
 	small := make([]int64, p.N())
 	s.secret(stream, small)
 	u := p.SmallQ(level, small)
-	s.noise(stream, small, logWide)
+	s.noise(stream, small)
 	a := &he.Answer{Profile: p, Width: s.width, C0: s.cover(stream, request, rows), C1: p.SmallQ(level, small)}
 	r.MulCoeffsMontgomeryThenAdd(u, pk.B, a.C0)
 	r.MulCoeffsMontgomeryThenAdd(u, pk.A, a.C1)
@@ -170,7 +174,7 @@ func (s *Server) Answer(pk *he.PublicKey, q *he.Query, rows int) (*he.Answer, er
 	return a, nil
 }
 
-// secret draws u, noise e0 or e1.
+// secret draws u, noise e1.
 func (s *Server) secret(stream *he.Stream, v []int64) {
 	if s.off.wide {
 		stream.Ternary(v)
@@ -179,12 +183,12 @@ func (s *Server) secret(stream *he.Stream, v []int64) {
 	stream.Wide(v, logWide)
 }
 
-func (s *Server) noise(stream *he.Stream, v []int64, logBound int) {
+func (s *Server) noise(stream *he.Stream, v []int64) {
 	if s.off.wide {
 		stream.Fresh(v)
 		return
 	}
-	stream.Wide(v, logBound)
+	stream.Wide(v, logWide)
 }
 
 // cover is e0 + r_i in the NTT domain. e0 is drawn on the answers only: it is
@@ -197,7 +201,7 @@ func (s *Server) cover(stream *he.Stream, request he.Digest, rows int) ring.Poly
 		stream.Uniform(r, out)
 	}
 	e0 := make([]int64, rows)
-	s.noise(stream, e0, logNoise)
+	stream.Wide(e0, logNoise)
 	answers := short(r, rows)
 	he.SetSmall(r, e0, answers)
 	if !s.off.grid {
@@ -278,9 +282,12 @@ func AddAnswers(roster Roster, shares []*he.Answer) (*he.Answer, error) {
 //	of D columns, times the weights                 σ_q² = 3.2²·(4N/3 + 1)
 //	each server's u·e + e1·s, u and e1 uniform      6·√n·σ_a·2^-54,
 //	of 25 bits, and e0 of 34                        σ_a² = 2^48/3·(3.2²·N + 2N/3) + 2^66/3
-//	each wrap of the grid around the modulus        n·2^29·2^-54
+//	each wrap of the grid around the modulus        n·2^26·2^-54
+//
+// Below the modulus n multiples wrap n-1 times at most; the querier centres what
+// it opens, which is the last.
 func AnswerError(p *he.Profile, width, servers int, bound float64) float64 {
-	const tail, variance, logWrap = 6, he.Sigma * he.Sigma, 29
+	const tail, variance, logWrap = 6, he.Sigma * he.Sigma, 26
 	d, n, ringN := float64(width), float64(servers), float64(p.N())
 	query := math.Sqrt(variance * (4*ringN/3 + 1))
 	answer := math.Sqrt(n / 3 * (math.Exp2(2*logWide)*(variance*ringN+2*ringN/3) + math.Exp2(2*logNoise)))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/commonseal/commonseal/he"
@@ -117,13 +118,12 @@ func TestAttackChosenQuery(t *testing.T) {
 
 // Attack: the node that adds answers and the querier, together, read each
 // server's own answer: its share of a weight for each row, and after all rows
-// the share. Sums of zero leave them the sum alone. The grid is left out on both
-// sides: it would hide a part of a share as well.
+// the share, modulo the grid's step. Sums of zero leave them the sum alone.
 func TestAttackSingleServerShare(t *testing.T) {
 	p := hetest.Profiles(t).Serve
-	const width = 16
+	const width, at = 16, 38 // above the errors, with weights below the grid's step
 	weights := normal(width)
-	q := &he.Query{Profile: p, Width: width, C0: polynomial(p, map[int]*big.Int{0: power(40)}), C1: p.NewPolyQ(1)}
+	q := &he.Query{Profile: p, Width: width, C0: polynomial(p, map[int]*big.Int{0: power(at)}), C1: p.NewPolyQ(1)}
 	r := p.RingQ(1)
 	told := func(off serveDefences) (n int) {
 		s := serve(t, p, weights, 3, off)
@@ -131,22 +131,22 @@ func TestAttackSingleServerShare(t *testing.T) {
 			share := r.NewPoly()
 			r.IMForm(s.servers[i].weights, share)
 			r.INTT(share, share)
-			want := new(big.Int).Lsh(centred(r, share, 0), 40)
+			want := new(big.Int).Lsh(centred(r, share, 0), at)
 			noise := want.Sub(want, s.opened(a)[0])
 			noise.Mod(noise, r.ModulusAtLevel[1])
-			if noise.BitLen() < 40 || noise.Sub(r.ModulusAtLevel[1], noise).BitLen() < 40 {
+			if onGrid(p, noise).BitLen() < at {
 				n++
 			}
 		}
-		if sum := rounded(s.opened(s.answer(t, q, 1))[0], 40); sum != weights[0] {
+		if sum := rounded(onGrid(p, s.opened(s.answer(t, q, 1))[0]), at); sum != weights[0] {
 			t.Errorf("the sum is %d, not the weight %d", sum, weights[0])
 		}
 		return n
 	}
-	if n := told(serveDefences{grid: true, zeroSum: true}); n != 3 {
+	if n := told(serveDefences{zeroSum: true}); n != 3 {
 		t.Fatalf("without sums of zero 3 servers' shares should show, %d do", n)
 	}
-	if n := told(serveDefences{grid: true}); n != 0 {
+	if n := told(serveDefences{}); n != 0 {
 		t.Errorf("%d servers' own shares show", n)
 	}
 }
@@ -179,17 +179,17 @@ func TestAttackUnderivedUniformHalf(t *testing.T) {
 	}
 }
 
-// Attack: a public key whose b is no RLWE sample but Σ_j 2^10·base^j·X^-j, so
+// Attack: a public key whose b is no RLWE sample but Σ_j 2^36·base^j·X^-j, so
 // that an answer coefficient of u·b spells width coefficients of u. With u the
 // second half of the answer is the model.
 func TestAttackChosenPublicKey(t *testing.T) {
 	p := hetest.Profiles(t).Serve
-	const width, servers = 32, 3
-	const base = 2*servers + 1 // digits of a sum of ternary secrets
+	const width, servers, at = 8, 3, 36 // above the errors, and all digits below the grid's step
+	const base = 2*servers + 1          // digits of a sum of ternary secrets
 	weights := normal(width)
 	r := p.RingQ(1)
 	b := map[int]*big.Int{}
-	digit := power(10)
+	digit := power(at)
 	for j := range width {
 		b[(p.N()-j)%p.N()] = new(big.Int).Set(digit)
 		if j > 0 {
@@ -208,7 +208,7 @@ func TestAttackChosenPublicKey(t *testing.T) {
 		r.INTT(a.C0, c0)
 		u := map[int]*big.Int{}
 		for k := range rows {
-			v := roundShift(centred(r, c0, k*width), 10)
+			v := roundShift(onGrid(p, centred(r, c0, k*width)), at)
 			for j := range width {
 				d := new(big.Int).Add(v, big.NewInt(servers))
 				v.Div(d, big.NewInt(base)) // floor: the balanced digit is what is left
@@ -219,46 +219,57 @@ func TestAttackChosenPublicKey(t *testing.T) {
 		r.MulCoeffsMontgomeryThenSub(polynomial(p, u), s.pk.A, half)
 		return matches(fromHalf(r, half, width), weights)
 	}
-	if n := told(serveDefences{grid: true, wide: true}); n != width {
+	if n := told(serveDefences{wide: true}); n != width {
 		t.Fatalf("with ternary secrets one answer should tell %d weights, it tells %d", width, n)
 	}
-	if n := told(serveDefences{grid: true}); n != 0 {
+	if n := told(serveDefences{}); n != 0 {
 		t.Errorf("an answer tells %d weights by its second half", n)
 	}
 }
 
-// Attack: a query that arranges several weights in one answer of 104 bits, one
-// above the errors and the next above that. The grid leaves little more than
-// one.
+// Attack: with b = 0 and c1 = 0 nothing but e0 hides an answer of 104 bits, and a
+// query spells three small weights in it. Modulo the step a query made for the grid
+// spells one, and seven bits of the next.
 func TestAttackSeveralWeightsInOneAnswer(t *testing.T) {
 	p := hetest.Profiles(t).Serve
-	const width, each, first, step = 16, 2, 36, 28
+	const width, servers, first, step = 16, 3, 36, 22 // three errors stay below 2^35
 	weights := normal(width)
-	coeffs := map[int]*big.Int{}
-	for j := range width { // answer k asks about weights 2k and 2k+1
-		coeffs[j/each*width+j] = power(first + step*(j%each))
+	for j := range weights {
+		weights[j] >>= 5 // below 2^20 with a margin
 	}
-	q := &he.Query{Profile: p, Width: width, C0: polynomial(p, coeffs), C1: p.NewPolyQ(1)}
-	told := func(off serveDefences) int {
-		s := serve(t, p, weights, 2, off)
-		v := s.opened(s.answer(t, q, width/each))
-		found := make([]int64, width)
-		for k := range width / each {
-			low := rounded(v[k*width], first)
-			digit := (low+1<<(step-1))&(1<<step-1) - 1<<(step-1) // centred
-			if off == (serveDefences{}) {
-				low = rounded(onGrid(p, v[k*width]), first)
-				digit = (low+1<<(step-1))&(1<<step-1) - 1<<(step-1)
-			}
-			found[each*k], found[each*k+1] = digit, (low-digit)>>step
+	told := func(off serveDefences, query ...*big.Int) int {
+		s := serve(t, p, weights, servers, off)
+		s.pk = he.NewPublicKey(p, s.pk.Seed, p.NewPolyQ(1))
+		coeffs := map[int]*big.Int{}
+		for j, c := range query {
+			coeffs[j] = c
 		}
-		return matches(found, weights)
+		a := s.answer(t, &he.Query{Profile: p, Width: width, C0: polynomial(p, coeffs), C1: p.NewPolyQ(1)}, 1)
+		c0 := p.RingQ(1).NewPoly()
+		p.RingQ(1).INTT(a.C0, c0) // with b = 0 there is no secret in it
+		v := centred(p.RingQ(1), c0, 0)
+		if !off.grid {
+			v = onGrid(p, v)
+		}
+		found := make([]int64, len(query))
+		for j, c := range slices.Backward(query) { // from the top digit down
+			d := new(big.Int).Add(v, new(big.Int).Rsh(c, 1))
+			d.Div(d, c)
+			v.Sub(v, new(big.Int).Mul(c, d))
+			found[j] = d.Int64()
+		}
+		return matches(found, weights[:len(query)])
 	}
-	if n := told(serveDefences{grid: true}); n != width {
-		t.Fatalf("without the grid %d answers should tell %d weights, they tell %d", width/each, width, n)
+	powers := []*big.Int{power(first), power(first + step), power(first + 2*step)}
+	if n := told(serveDefences{grid: true}, powers...); n != 3 {
+		t.Fatalf("without the grid an answer should tell 3 weights, it tells %d", n)
 	}
-	if n := told(serveDefences{}); n > width/each {
-		t.Errorf("%d answers tell %d weights", width/each, n)
+	if n := told(serveDefences{}, powers...); n > 1 {
+		t.Errorf("an answer tells %d weights", n)
+	}
+	k, _ := p.AnswerGrid()
+	if n := told(serveDefences{}, power(first), new(big.Int).Rsh(k, 7)); n != 1 {
+		t.Errorf("a query made for the grid is told %d weights; one is due", n)
 	}
 }
 
