@@ -2,7 +2,7 @@
 // bytes and back. It knows parameters, packing, sampling and the codec; it
 // knows no parties, no rounds and no network.
 //
-// A [Profile] fixes a ring, a modulus chain and a scale. A [Table] is packed
+// A [Profile] fixes a ring, a modulus chain and a scale. [Rows] are packed
 // as generalised diagonals ([Packing]) and encrypted under a [PublicKey]; a
 // [Ciphertext] is degree one, in the NTT domain, with a scale that is a power
 // of two. Every object that crosses a wire or a disk is an [Object] with one

@@ -118,7 +118,8 @@ func MaskFloor(logN int) int {
 }
 
 // ReleaseSpec derives the profile of what is opened: one product at scale
-// 2^98, flooded by 2^168 and still precise to 2^-16, below 2^220.
+// 2^98, flooded, below 2^220: `commonseal params` prints by how much and to what
+// precision.
 func ReleaseSpec() Spec {
 	return Spec{Name: "release", LogN: 14, Conjugate: true, LogQ: []int{58, 54, 54, 54}, LogP: []int{60, 60}, LogScale: 98, Depth: 0, Floor: 3}
 }

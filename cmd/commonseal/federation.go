@@ -15,10 +15,11 @@ import (
 )
 
 // runFederation is a simulateFunc: the federation itself.
-func runFederation(ctx context.Context, data *table.Table, s simulation, stage stageFunc) (report, error) {
+func runFederation(ctx context.Context, data *table.Table, s simulation, p *progress) (report, error) {
 	r, err := local.Run(ctx, *data, local.Options{
 		Companies: s.companies, Local: s.local, Steps: s.steps, LearningRate: s.learningRate, Test: s.test, Seed: s.seed,
-	}, local.Progress(stage))
+		Warn: func(text string) { p.note("warning: " + text) },
+	}, p.stage)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func reportText(s simulation, r *local.Report) string {
 	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares\n", r.SecondsEncrypt, megabytes(r.BytesUploaded))
 	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g\n", r.SecondsPerStep, r.Steps, r.LearningRate)
 	fmt.Fprintf(table, "  valuing\t%.1f s\tadded to %d steps, and the release\n", r.SecondsValuation, r.ValuedSteps)
-	fmt.Fprintf(table, "  answers\t%.1f s\t%s of them, to distinct rows, from %d servers\n", r.SecondsAnswers, thousands(r.Questions), r.Companies)
+	fmt.Fprintf(table, "  answers\t%.0f ms\t%s of them, to distinct rows, from %d servers\n", 1000*r.SecondsAnswers, thousands(r.Questions), r.Companies)
 	fmt.Fprintf(table, "  all\t%.1f s\t%s resident at most\n", r.SecondsTotal, megabytes(r.PeakRSS))
 	_ = table.Flush()
 	fmt.Fprintf(&b, "  packing: %s\n", r.Plan)
@@ -65,7 +66,7 @@ func reportText(s simulation, r *local.Report) string {
 // writeCompanies is what each company brings and gains.
 func writeCompanies(b *strings.Builder, r *local.Report) {
 	t := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "company\trows\ttraining rows\tAUC alone\ttogether\tgain\tvalue of its rows\t\n")
+	fmt.Fprint(t, "company\twhere\ttraining rows\tAUC alone\ttogether\tgain\tvalue of its rows\t\n")
 	for i := range r.CompanyRows {
 		where := "encrypted"
 		if i >= r.Companies-r.Local {
@@ -75,7 +76,7 @@ func writeCompanies(b *strings.Builder, r *local.Report) {
 			r.SoloAUC[i], r.AUCEncrypted, r.AUCEncrypted-r.SoloAUC[i], r.Values[i])
 	}
 	_ = t.Flush() // into a strings.Builder
-	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's\ndiffer by up to %.1g.\n",
+	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's\ndiffer by up to %.1g. A company may do better alone on rows like its own; these are everybody's.\n",
 		r.ValuedSteps, valueGap(r))
 }
 

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 
 // tellFlags reports what it was called with, so that scripts see what reaches
 // a federation.
-func tellFlags(_ context.Context, data *table.Table, s simulation, stage stageFunc) (report, error) {
-	stage("read", 1, 1)
+func tellFlags(_ context.Context, data *table.Table, s simulation, p *progress) (report, error) {
+	p.stage("read", 1, 1)
 	return func(w io.Writer, asJSON bool) error {
 		if asJSON {
 			return json.NewEncoder(w).Encode(map[string]int{"rows": data.Len(), "columns": data.Columns()})

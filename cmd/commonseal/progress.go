@@ -78,6 +78,13 @@ func (p *progress) stage(name string, done, total int) {
 	p.bar.SetCurrent(int64(done))
 }
 
+// note tells a line of its own, before the first stage.
+func (p *progress) note(text string) {
+	if p.w != nil {
+		fmt.Fprintln(p.w, text)
+	}
+}
+
 func (p *progress) line(now time.Time, done, total int) string {
 	text := fmt.Sprintf("%s %d/%d", p.name, done, total)
 	if done >= total {

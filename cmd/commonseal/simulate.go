@@ -30,9 +30,9 @@ const (
 	maxTest                    = 0.5
 )
 
-// A simulateFunc runs a federation on a table that has been read, and returns
-// what it measured.
-type simulateFunc func(ctx context.Context, data *table.Table, s simulation, stage stageFunc) (report, error)
+// A simulateFunc runs a federation on a table that has been read, tells how far
+// it is, and returns what it measured.
+type simulateFunc func(ctx context.Context, data *table.Table, s simulation, p *progress) (report, error)
 
 // A report writes what was measured, for people or as one JSON object.
 type report func(w io.Writer, json bool) error
@@ -47,8 +47,8 @@ func newSimulate(run simulateFunc) *cobra.Command {
 		Long: `Runs a whole federation on a table, in this process: the rows are dealt out to
 companies that differ, keys are made by a ceremony, rows and gradients are
 encrypted, a model is trained, valued and shared, and every test row is asked
-under the querier's own key. Beside each encrypted figure stands the cleartext
-twin's. To compare them this process holds every key, which no deployment may.
+under the querier's own key. The report says how far encrypted figures are
+from the cleartext twin's. To compare them this process holds every key, which no deployment may.
 
 The table is numeric CSV with a header and a label column of two values.`,
 		Example: `  commonseal simulate --data rows.csv --label churned --companies 3 --local 1 --steps 10
@@ -69,7 +69,8 @@ The table is numeric CSV with a header and a label column of two values.`,
 				return err
 			}
 			progress := newProgress(c.ErrOrStderr(), s.json)
-			write, err := run(c.Context(), &data, s, progress.stage)
+			progress.note("one process plays every role and holds every key, which no deployment may")
+			write, err := run(c.Context(), &data, s, progress)
 			progress.close()
 			if err != nil {
 				return err

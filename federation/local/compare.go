@@ -2,6 +2,7 @@ package local
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math"
 	"math/big"
 
@@ -38,6 +39,9 @@ func (f *federation) compare() {
 	auc := func(w []float64) float64 { return table.AUC(circuit.Scores(w, f.questions), f.labels) }
 	r.AUCEncrypted, r.AccuracyEncrypted = table.AUC(r.scores, f.labels), table.Accuracy(r.scores, f.labels)
 	r.AUCTwin, r.AUCPlaintext = auc(weights), auc(plaintext.Weights)
+	if off := math.Abs(r.AUCEncrypted - r.AUCTwin); !(off <= 0.001) {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the encrypted AUC is %.4f off the twin's: scores differ by less than answers can tell; use a higher learning rate or more steps", off))
+	}
 	for i := range training {
 		alone := exact.Train(training[i : i+1])
 		r.SoloAUC = append(r.SoloAUC, auc(alone.Weights))

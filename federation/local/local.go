@@ -26,6 +26,8 @@ type Options struct {
 	Test         float64 // fraction of rows that only the querier asks about
 	Seed         uint64  // of the split and of every key: a run is repeatable, and its keys are no secret
 
+	// Warn, if any, is told the report's warnings before a key is made.
+	Warn func(string)
 	// Profiles are the parameter sets. The zero value means production.
 	Profiles he.Profiles
 }
@@ -43,6 +45,11 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 	f, err := found(data, o, progress)
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range f.report.Warnings {
+		if o.Warn != nil {
+			o.Warn(w)
+		}
 	}
 	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
 		if err := stage(ctx); err != nil {

@@ -85,7 +85,7 @@ type localDefences struct {
 
 func (ev *Evaluator) localGradient(w *he.Ciphertext, interval int, blocks []PlainBlock, on localDefences) (*he.Ciphertext, error) {
 	if on.c1 != nil && !on.c1.Equal(&w.C1) {
-		return nil, fmt.Errorf("weights that no map of this job left: their c1 is not the derived one; ask another node")
+		return nil, fmt.Errorf("a point that no map of this job left: its c1 is not the derived one; ask another node")
 	}
 	ops := make([]operand, len(blocks))
 	for i, b := range blocks {

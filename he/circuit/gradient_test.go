@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/commonseal/commonseal/he"
@@ -225,14 +226,22 @@ func TestPlan(t *testing.T) {
 		{10, []int{20000, 9000, 4000}, 16, 1, 6},
 		{10, []int{549, 243, 108}, 2, 8, 6},
 		{16, []int{200000}, 16, 1, 6},
-		{31, []int{225, 100, 44}, 2, 16, 7},
+		{31, []int{225, 100, 44}, 1, 32, 6},
 		{31, []int{100000, 40000, 20000}, 32, 1, 10},
 		{65, []int{157, 70, 31}, 8, 16, 11},
 		{197, []int{9600}, 32, 1, 27},
+		{65, slices.Repeat([]int{8}, 32), 0, 0, 0}, // stacked, however many
+		{31, slices.Repeat([]int{10}, 32), 0, 0, 0},
 	} {
 		plan, err := NewPlan(p, tc.columns, tc.rows)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if tc.baby == 0 {
+			if !plan.Packing.Stacked() {
+				t.Errorf("%d columns of %v rows: %s; want them stacked", tc.columns, tc.rows, plan)
+			}
+			continue
 		}
 		if plan.Packing.Baby != tc.baby || plan.Packing.Stack != tc.stack || len(plan.Rotations) != tc.keys {
 			t.Errorf("%d columns of %v rows: %s; want baby %d, stack %d, %d keys", tc.columns, tc.rows, plan, tc.baby, tc.stack, tc.keys)

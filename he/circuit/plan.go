@@ -27,13 +27,17 @@ type Plan struct {
 // few dozen steps of a run. At 150 the plain form of 16 columns takes 6 keys.
 const keyWeight = 150
 
+// vectorWeight is what a vector of a block costs likewise: 2 MB to encrypt, to
+// upload and to keep. Many companies with few rows are stacked for it.
+const vectorWeight = 16
+
 // NewPlan picks the form for rows of columns values, the constant included, of
 // companies with so many rows each.
 //
 // Few rows are stacked if everybody's fit one block; many are packed as plain
 // diagonals, or with baby and giant steps where blocks are few and wide. Of all
-// forms it takes the one with the least [Plan.Transforms], Galois keys counted
-// as [keyWeight] of them.
+// forms it takes the one with the least [Plan.Transforms], Galois keys and vectors
+// counted as [keyWeight] and [vectorWeight] of them.
 func NewPlan(p *he.Profile, columns int, rows []int) (Plan, error) {
 	if columns < 1 || columns > he.MaxWidth {
 		return Plan{}, fmt.Errorf("%d columns; a row has 1 to %d values, the constant included", columns, he.MaxWidth)
@@ -49,7 +53,9 @@ func NewPlan(p *he.Profile, columns int, rows []int) (Plan, error) {
 			}
 			for step := 1; step <= max(baby, 2) && step <= width; step *= 2 {
 				plan := newPlan(p, packing, step)
-				if cost := plan.Transforms(plan.Blocks(rows)) + keyWeight*len(plan.Rotations); least < 0 || cost < least {
+				blocks := plan.Blocks(rows)
+				cost := plan.Transforms(blocks) + keyWeight*len(plan.Rotations) + vectorWeight*blocks*packing.Vectors()
+				if least < 0 || cost < least {
 					best, least = plan, cost
 				}
 			}
@@ -126,12 +132,6 @@ func (p Plan) Blocks(rows []int) (n int) {
 		n += (r + capacity - 1) / capacity
 	}
 	return n
-}
-
-// KeyBytes is what one party uploads for the plan's Galois keys.
-func (p Plan) KeyBytes() int {
-	share := &he.Object{Kind: he.KindGaloisShare, Profile: p.Profile, Level: p.Profile.MaxLevel(), Element: 1}
-	return len(p.Rotations) * share.Size()
 }
 
 // Transforms counts the number theoretic transforms, each of one row of one

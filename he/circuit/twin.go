@@ -81,6 +81,3 @@ func Scores(w []float64, x he.Rows) []float64 {
 	}
 	return out
 }
-
-// Sigmoid is the probability of the positive class for a score.
-func Sigmoid(score float64) float64 { return 1 / (1 + math.Exp(-score)) }

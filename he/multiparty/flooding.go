@@ -150,7 +150,7 @@ func (f Flooding) Derivation(p *he.Profile, parties int) string {
 	}
 	e, _ := f.ValueError(p, parties)
 	var b strings.Builder
-	fmt.Fprintf(&b, "release: %d products of width %d for %d parties, coefficients up to 2^%d and 2^%d\n", f.Terms, f.Width, parties, f.LogA, f.LogB)
+	fmt.Fprintf(&b, "flooding: %d products of width %d for %d parties, coefficients up to 2^%d and 2^%d\n", f.Terms, f.Width, parties, f.LogA, f.LogB)
 	fmt.Fprintf(&b, "  hide        2^%d: statistical 2^-%d over 2^%d releases of 2^%d coefficients\n", LogHide(p), he.LogStat, LogReleases, p.Spec().LogN)
 	fmt.Fprintf(&b, "  error       2^%d at %.1f deviations; flooding 2^%d\n", f.Error(p, parties).BitLen(), math.Sqrt(float64(tailSquared(p))), logSigma)
 	fmt.Fprintf(&b, "  an answer   to within 2^%.1f\n", math.Log2(e))

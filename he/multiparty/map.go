@@ -12,7 +12,7 @@ import (
 )
 
 // A Map is a collective linear map on the kept coefficients of its inputs: what
-// a training step does to weights, momentum and gradient, what moves updates
+// a training step does to point, weights and gradient, what moves updates
 // to the release profile, and what leaves every party a share of the model.
 //
 // A vector of period Width is zero outside its kept coefficients, those at

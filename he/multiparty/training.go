@@ -7,7 +7,7 @@ import (
 )
 
 // A TrainingStep is one step's collective map: gradient to next weights and
-// momentum and, where the step is valued, companies' updates and the direction
+// point and weights and, where the step is valued, companies' updates and the direction
 // they are valued in to the release profile (PROTOCOL §3 and §7).
 //
 // Inputs, all of the train profile at its floor: the point v/R at which the
