@@ -12,9 +12,6 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// A stageFunc says how far the named stage is: done of total.
-type stageFunc func(name string, done, total int)
-
 // progress shows stages one after the other: as bars with the time left on a
 // terminal, as occasional lines elsewhere, and not at all for a program that
 // reads JSON. It uses no colour. One goroutine uses it.
@@ -53,7 +50,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && width > 0
 }
 
-// stage is a stageFunc. A new name ends the stage before it.
+// stage says how far the named stage is: done of total. A new name ends the
+// stage before it.
 func (p *progress) stage(name string, done, total int) {
 	if p.w == nil {
 		return
