@@ -35,6 +35,7 @@ type company struct {
 
 	weights []*big.Int // its share of the model
 	server  *multiparty.Server
+	querier *he.PublicKey
 }
 
 // newCompany is company index of n. Names sort as indices do.
@@ -151,23 +152,40 @@ func (c *company) keepModel(model he.Digest) (pairKey []byte, err error) {
 	return multiparty.PairKey(c.roster, model, c.index, c.seed)
 }
 
-// openServer starts serving the share kept.
-func (c *company) openServer(model he.Digest, remainder []*big.Int, pairKeys [][]byte) error {
-	share, err := multiparty.NewModelShare(c.job.profiles.Serve, c.index, c.weights, remainder)
+// openServer starts serving the share kept; the first company's takes in the
+// public remainder.
+func (c *company) openServer(model he.Digest, remainder []byte, pairKeys [][]byte) error {
+	share, err := multiparty.NewModelShare(c.job.profiles.Serve, c.weights)
 	if err != nil {
 		return err
+	}
+	if c.index == 0 {
+		rest, err := multiparty.ParseModelShare(remainder, c.job.profiles.Serve)
+		if err != nil {
+			return err
+		}
+		if share, err = share.Plus(rest); err != nil {
+			return err
+		}
 	}
 	c.server, err = multiparty.NewServer(c.roster, model, c.index, c.seed, share, pairKeys)
 	return err
 }
 
-// answer is the company's share of the answers to a query of so many rows.
-func (c *company) answer(pk *he.PublicKey, query []byte, rows int) ([]byte, error) {
+// admit takes the key of a querier whose uniform half the company derives.
+func (c *company) admit(key []byte, derived [32]byte) (err error) {
+	c.querier, err = he.ParseQuerierKey(key, c.job.profiles.Serve, derived)
+	return err
+}
+
+// answer is the company's share of the answers to the admitted querier's query
+// of so many rows.
+func (c *company) answer(query []byte, rows int) ([]byte, error) {
 	q, err := he.ParseQuery(query, c.job.profiles.Serve, c.job.plan.Packing.Width)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.server.Answer(pk, q, rows)
+	a, err := c.server.Answer(c.querier, q, rows)
 	if err != nil {
 		return nil, err
 	}

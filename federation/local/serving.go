@@ -121,8 +121,13 @@ func (f *federation) serve(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	remainder, err := multiparty.NewModelShare(f.job.profiles.Serve, f.node.remainder)
+	if err != nil {
+		return err
+	}
+	sent := remainder.Append(nil)
 	if err := f.everybody(func(c *company) error {
-		return c.openServer(f.node.model, f.node.remainder, pairKeys)
+		return c.openServer(f.node.model, sent, pairKeys)
 	}); err != nil {
 		return err
 	}
@@ -144,8 +149,8 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 	seed, derived := f.seed.Derive("local/querier"), he.QuerierSeed(f.session, "querier", 0)
 	sk := he.NewSecretKey(p, seed.Stream("secret"))
 	pk := he.GenPublicKey(sk, derived, seed.Stream("public"))
-	admitted, err := he.ParseQuerierKey(pk.Append(nil), p, derived)
-	if err != nil {
+	key := pk.Append(nil)
+	if err := f.everybody(func(c *company) error { return c.admit(key, derived) }); err != nil {
 		return nil, err
 	}
 	asked, question := distinct(f.questions)
@@ -153,7 +158,7 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 	queries := (asked.Len() + each - 1) / each
 	answers := make([]float64, asked.Len())
 	f.progress("answer", 0, asked.Len())
-	err = together(queries, func(k int) error {
+	err := together(queries, func(k int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -162,7 +167,7 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 		if err != nil {
 			return err
 		}
-		answer, err := f.answer(admitted, q.Append(nil), to-from)
+		answer, err := f.answer(q.Append(nil), to-from)
 		if err == nil {
 			copy(answers[from:to], sk.DecryptAnswers(answer, to-from))
 		}
@@ -203,11 +208,11 @@ func distinct(x he.Rows) (rows he.Rows, which []int) {
 }
 
 // answer has every server answer one query; a node adds the answers up.
-func (f *federation) answer(pk *he.PublicKey, query []byte, rows int) (*he.Answer, error) {
+func (f *federation) answer(query []byte, rows int) (*he.Answer, error) {
 	p, width := f.job.profiles.Serve, f.job.plan.Packing.Width
 	shares := make([]*he.Answer, len(f.companies))
 	for i, c := range f.companies {
-		b, err := c.answer(pk, query, rows)
+		b, err := c.answer(query, rows)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}

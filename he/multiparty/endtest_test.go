@@ -133,7 +133,7 @@ func TestHiddenKeyErrors(t *testing.T) {
 
 func TestStandardPlanFits(t *testing.T) {
 	if testing.Short() {
-		t.Skip("production parameters")
+		t.Skip("the production profiles take a second") // nothing smaller says whether they fit
 	}
 	ps := he.Standard()
 	plan := Plan{Train: ps.Train, Release: ps.Release}

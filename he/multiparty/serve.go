@@ -14,26 +14,38 @@ import (
 // the serving modulus. It never prints.
 type ModelShare struct{ object *he.Object }
 
-// NewModelShare makes party self's share of what [Round.ModelShare] left it;
-// party 0's takes in the public remainder of [Round.Finish].
-func NewModelShare(p *he.Profile, self int, weights, remainder []*big.Int) (*ModelShare, error) {
+// NewModelShare makes a share of the integers that [Round.ModelShare] left a
+// party, or of the public remainder of [Round.Finish], which party 0 adds to its
+// own.
+func NewModelShare(p *he.Profile, weights []*big.Int) (*ModelShare, error) {
 	width := len(weights)
-	if width < 1 || width > he.MaxWidth || width&(width-1) != 0 || len(remainder) != width {
-		return nil, fmt.Errorf("model share: %d weights and a remainder of %d; both are a width, a power of two up to %d", width, len(remainder), he.MaxWidth)
+	if width < 1 || width > he.MaxWidth || width&(width-1) != 0 {
+		return nil, fmt.Errorf("model share: %d weights; they are a width, a power of two up to %d", width, he.MaxWidth)
 	}
 	o := he.NewObject(he.Object{Kind: he.KindModelShare, Profile: p, Level: p.MaxLevel(), Width: width})
 	for i, sub := range p.RingQ(p.MaxLevel()).SubRings[:p.MaxLevel()+1] {
 		for j, w := range weights {
 			o.Rows[i][j] = residue(w, sub.Modulus)
-			if self == 0 {
-				o.Rows[i][j] = ring.CRed(o.Rows[i][j]+residue(remainder[j], sub.Modulus), sub.Modulus)
-			}
 		}
 	}
 	return &ModelShare{o}, nil
 }
 
-// Append adds the one encoding of s to dst, for a sealed store.
+// Plus is the sum of two shares of one profile and width.
+func (s *ModelShare) Plus(other *ModelShare) (*ModelShare, error) {
+	p := s.object.Profile
+	if other.object.Profile.Digest() != p.Digest() || other.object.Width != s.object.Width {
+		return nil, fmt.Errorf("model share: widths %d and %d, profiles %s and %s; both are of one model", s.object.Width, other.object.Width, p.Name(), other.object.Profile.Name())
+	}
+	sum := he.NewObject(*s.object)
+	for i, sub := range p.RingQ(p.MaxLevel()).SubRings[:p.MaxLevel()+1] {
+		sub.Add(s.object.Rows[i], other.object.Rows[i], sum.Rows[i])
+	}
+	return &ModelShare{sum}, nil
+}
+
+// Append adds the one encoding of s to dst, for a sealed store or, of a
+// remainder, for the wire.
 func (s *ModelShare) Append(dst []byte) []byte { return s.object.Append(dst) }
 
 // ParseModelShare decodes a share of a model. The error is a

@@ -61,9 +61,18 @@ func start(t testing.TB, p *he.Profile, roster Roster, seeds []he.Seed, left [][
 		published = append(published, key)
 	}
 	for i, seed := range seeds {
-		share, err := NewModelShare(p, i, left[i], remainder)
+		share, err := NewModelShare(p, left[i])
 		if err != nil {
 			t.Fatal(err)
+		}
+		if i == 0 {
+			rest, err := NewModelShare(p, remainder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if share, err = share.Plus(rest); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if share, err = ParseModelShare(share.Append(nil), p); err != nil {
 			t.Fatal(err)
@@ -274,8 +283,13 @@ func TestServerRefuses(t *testing.T) {
 		"another width":   func() error { _, err := server.Answer(s.pk, &narrow, 1); return err },
 		"another profile": func() error { _, err := server.Answer(s.pk, &foreign, 1); return err },
 		"a missing share": func() error { _, err := AddAnswers(s.roster, s.shares(t, q, 1)[:1]); return err },
-		"uneven weights":  func() error { _, err := NewModelShare(ps.Serve, 0, zeros(12), zeros(12)); return err },
-		"no remainder":    func() error { _, err := NewModelShare(ps.Serve, 0, zeros(8), nil); return err },
+		"uneven weights":  func() error { _, err := NewModelShare(ps.Serve, zeros(12)); return err },
+		"a wider share": func() error {
+			a, _ := NewModelShare(ps.Serve, zeros(8))
+			b, _ := NewModelShare(ps.Serve, zeros(16))
+			_, err := a.Plus(b)
+			return err
+		},
 	} {
 		if ask() == nil {
 			t.Errorf("%s: accepted", name)
@@ -285,7 +299,7 @@ func TestServerRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	share, err := NewModelShare(ps.Serve, 0, zeros(16), zeros(16))
+	share, err := NewModelShare(ps.Serve, zeros(16))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -324,7 +324,7 @@ func FuzzParseSwitchShare(f *testing.F) {
 
 func FuzzParseModelShare(f *testing.F) {
 	p := hetest.Profiles(f).Serve
-	share, err := NewModelShare(p, 0, zeros(8), zeros(8))
+	share, err := NewModelShare(p, zeros(8))
 	if err != nil {
 		f.Fatal(err)
 	}
