@@ -67,5 +67,5 @@ const (
 	WrongState   Code = 9  // not now: another transaction comes first
 	OverLimit    Code = 10 // beyond a limit, quota or budget
 	Late         Code = 11 // its deadline is past
-	Used         Code = 12 // a c1 that already has a ticket
+	Ticketed     Code = 12 // a c1 that already has a ticket
 )

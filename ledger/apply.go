@@ -1,0 +1,109 @@
+package ledger
+
+import "fmt"
+
+// Apply is what block b makes of the state v. It gives the same outcome
+// wherever it is called.
+func Apply(v View, b Block) Outcome {
+	s := newState(v, b.Time)
+	var out Outcome
+	for _, tx := range b.Txs {
+		// A refused transaction may have written; each gets a state of its own.
+		inner := &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis}
+		r := inner.applyTx(tx)
+		if r.Code == OK {
+			for k, value := range inner.written {
+				s.written[k] = value
+			}
+			out.Leaves = append(out.Leaves, tx)
+		}
+		out.Results = append(out.Results, r)
+	}
+	s.forget()
+	out.Writes = s.writes()
+	return out
+}
+
+// Check says what would become of one transaction in a block of its own at
+// time now: a validator lets nothing else into its pool.
+func Check(v View, now int64, tx []byte) Result {
+	return newState(v, now).applyTx(tx)
+}
+
+// A sender is who signed a transaction: a member, or a querier.
+type sender struct {
+	name   string
+	key    Key
+	member *Member // nil of a querier, and of one who asks to join
+}
+
+func refuse(code Code, format string, args ...any) Result {
+	return Result{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// applyTx checks what all transactions have in common, and applies the body.
+func (s *state) applyTx(b []byte) Result {
+	t, err := ParseTx(b)
+	if err != nil {
+		return refuse(Malformed, "%v", err)
+	}
+	switch {
+	case s.genesis == nil:
+		return refuse(WrongState, "the chain has no genesis")
+	case t.Chain != s.genesis.Chain:
+		return refuse(WrongChain, "signed for chain %q; this is %q", t.Chain, s.genesis.Chain)
+	case t.Expiry <= s.now:
+		return refuse(Expired, "expired at %d, the block is of %d; sign it anew", t.Expiry, s.now)
+	case t.Expiry > s.now+MaxExpiry:
+		return refuse(Expired, "expires at %d, more than %d ms after the block of %d; sign it for a shorter time", t.Expiry, int64(MaxExpiry), s.now)
+	}
+	seen := key(keySeen, t.Expiry, t.Hash())
+	if s.has(seen) {
+		return refuse(Replayed, "these bytes were accepted before")
+	}
+	from, r := s.sender(&t)
+	if r.Code != OK {
+		return r
+	}
+	if !t.Verify() {
+		return refuse(BadSignature, "the signature of %s does not verify; sign the exact bytes", from.name)
+	}
+	if r := t.Body.apply(s, from); r.Code != OK {
+		return r
+	}
+	s.putRaw(seen, []byte{1})
+	return Result{}
+}
+
+// sender finds who signs with t's key.
+func (s *state) sender(t *Tx) (sender, Result) {
+	name, ok := s.name(key(keySigning, t.Sender))
+	if !ok {
+		if join, asks := t.Body.(*Join); asks && join.Member.Signing == t.Sender {
+			return sender{name: join.Member.Name, key: t.Sender}, Result{}
+		}
+		return sender{}, refuse(Unknown, "signing key %x is not on the ledger; join first", t.Sender[:6])
+	}
+	m, ok := load[Member](s, key(keyMember, name))
+	if ok && m.Revoked {
+		return sender{}, refuse(Forbidden, "%s was revoked", name)
+	}
+	return sender{name: name, key: t.Sender, member: m}, Result{}
+}
+
+// forget drops what has expired from the seen-set: nothing of it can come
+// again. At most as many a block as keep its cost bounded.
+func (s *state) forget() {
+	const most = 4096
+	var gone [][]byte
+	s.Range([]byte(keySeen), func(k, _ []byte) bool {
+		if string(k) > string(key(keySeen, s.now+1)) || len(gone) == most {
+			return false
+		}
+		gone = append(gone, append([]byte(nil), k...))
+		return true
+	})
+	for _, k := range gone {
+		s.delete(k)
+	}
+}

@@ -1,0 +1,299 @@
+package ledger
+
+import "slices"
+
+// A JobState says how far a job is. The numbers are part of the record.
+type JobState uint8
+
+const (
+	JobOpen     JobState = 1 // approvals of key holders are awaited
+	JobApproved JobState = 2 // all in; no step is recorded yet
+	JobRunning  JobState = 3
+	JobPaused   JobState = 4 // a deadline passed without a record
+	JobDisputed JobState = 5 // nodes recorded different results
+	JobAborted  JobState = 6
+	JobDone     JobState = 7
+)
+
+// A JobEvent is what moves a job.
+type JobEvent uint8
+
+const (
+	Approved  JobEvent = 1 // by the last key holder
+	Recorded  JobEvent = 2 // equal step records of a quorum
+	Concluded JobEvent = 3 // equal model records of a quorum
+	Disputed  JobEvent = 4 // a record unlike another
+	TimedOut  JobEvent = 5 // by anybody, a deadline past
+	Replaced  JobEvent = 6 // a node, by all key holders
+	Cancelled JobEvent = 7 // by a key holder or the opener
+)
+
+// next is the transition table: what is not in it cannot happen.
+var next = map[JobState]map[JobEvent]JobState{
+	JobOpen:     {Approved: JobApproved, Cancelled: JobAborted},
+	JobApproved: {Recorded: JobRunning, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
+	JobRunning:  {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
+	JobPaused:   {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, Replaced: JobPaused, Cancelled: JobAborted},
+	JobDisputed: {Replaced: JobPaused, Cancelled: JobAborted},
+}
+
+// Moves says where an event takes a job, and whether it may happen at all.
+func (j JobState) Moves(e JobEvent) (JobState, bool) {
+	to, ok := next[j][e]
+	return to, ok
+}
+
+// Works says whether nodes and holders work on a job in this state.
+func (j JobState) Works() bool { return j == JobApproved || j == JobRunning || j == JobPaused }
+
+// A Job is one training run.
+type Job struct {
+	ID           Digest
+	Opener       string
+	Task         Digest
+	Steps        uint16
+	LearningRate uint64 // in units of 2^-32
+	Nodes        []string
+	Quorum       uint8
+	Approvals    []string // sorted
+	State        JobState
+	Step         uint16 // the next one to record: 0 is the start, Steps+1 the model
+	Last         Digest // of the record before
+	Deadline     int64  // of the next record
+	Model        Digest // of a job that is done
+}
+
+func (j *Job) code(c *coder) {
+	c.digest(&j.ID)
+	c.name(&j.Opener)
+	c.digest(&j.Task)
+	c.u16(&j.Steps)
+	c.u64(&j.LearningRate)
+	c.names(&j.Nodes, MaxNodes)
+	c.u8(&j.Quorum)
+	c.names(&j.Approvals, MaxParties)
+	c.u8((*uint8)(&j.State))
+	c.u16(&j.Step)
+	c.digest(&j.Last)
+	c.i64(&j.Deadline)
+	c.digest(&j.Model)
+}
+
+// OpenJob asks for a training run on all contributions of a task.
+type OpenJob struct {
+	Task         Digest
+	Steps        uint16
+	LearningRate uint64   // in units of 2^-32
+	Nodes        []string // sorted, of the task's
+	Quorum       uint8    // the task's at least
+	Salt         uint64   // tells runs of the same spec apart
+}
+
+func (*OpenJob) kind() kind { return 14 }
+func (o *OpenJob) code(c *coder) {
+	c.digest(&o.Task)
+	c.u16(&o.Steps)
+	c.u64(&o.LearningRate)
+	c.names(&o.Nodes, MaxNodes)
+	c.u8(&o.Quorum)
+	c.u64(&o.Salt)
+}
+
+// JobID is the id of the job that opener opens.
+func JobID(opener string, o *OpenJob) Digest {
+	return Hash("job", []byte(opener), appendCoded(nil, o))
+}
+
+func (o *OpenJob) apply(s *state, from sender) Result {
+	t, ok := TaskOf(s, o.Task)
+	switch {
+	case from.member == nil || !from.member.Roles.Has(Company) && !from.member.Roles.Has(ModelPeer):
+		return refuse(Forbidden, "%s may not open jobs; companies and model peers may", from.name)
+	case !ok:
+		return refuse(Unknown, "no task %x", o.Task[:6])
+	case t.State != TaskReady:
+		return refuse(WrongState, "task %s has no keys yet", t.Name)
+	case o.Steps < 1 || o.Steps > MaxSteps || o.LearningRate == 0:
+		return refuse(OverLimit, "%d steps at rate %d; there are 1 to %d, at a positive rate", o.Steps, o.LearningRate, MaxSteps)
+	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
+		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
+	}
+	if r := s.checkNodes(o.Nodes, o.Quorum); r.Code != OK {
+		return r
+	}
+	for _, x := range t.Consents {
+		if _, ok := ContributionOf(s, t.ID, Training, x.Company); !ok {
+			return refuse(WrongState, "%s has not contributed its rows to task %s yet", x.Company, t.Name)
+		}
+		if _, ok := ContributionOf(s, t.ID, Validation, x.Company); !ok && x.Validation > 0 {
+			return refuse(WrongState, "%s has not contributed its validation rows to task %s yet", x.Company, t.Name)
+		}
+	}
+	id := JobID(from.name, o)
+	if s.has(key(keyJob, id)) {
+		return refuse(Replayed, "job %x is open already", id[:6])
+	}
+	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate,
+		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
+	return Result{}
+}
+
+// move takes a job through the table.
+func (s *state) move(j *Job, e JobEvent) Result {
+	to, ok := j.State.Moves(e)
+	if !ok {
+		return refuse(WrongState, "job %x is in state %d, which event %d does not move", j.ID[:6], j.State, e)
+	}
+	j.State, j.Deadline = to, s.now+s.genesis.Patience
+	s.put(key(keyJob, j.ID), j)
+	return Result{}
+}
+
+// ApproveJob is a key holder's consent to answer for a job.
+type ApproveJob struct{ Job Digest }
+
+func (*ApproveJob) kind() kind      { return 15 }
+func (a *ApproveJob) code(c *coder) { c.digest(&a.Job) }
+
+func (a *ApproveJob) apply(s *state, from sender) Result {
+	j, e, r := s.held(a.Job, from)
+	switch {
+	case r.Code != OK:
+		return r
+	case slices.Contains(j.Approvals, from.name):
+		return refuse(Replayed, "approved already")
+	case j.State != JobOpen:
+		return refuse(WrongState, "job %x is in state %d; nobody approves it now", j.ID[:6], j.State)
+	}
+	j.Approvals = append(j.Approvals, from.name)
+	slices.Sort(j.Approvals)
+	if len(j.Approvals) == len(e.Parties) {
+		return s.move(j, Approved)
+	}
+	s.put(key(keyJob, j.ID), j)
+	return Result{}
+}
+
+// held finds a job whose key the sender holds a share of.
+func (s *state) held(id Digest, from sender) (*Job, *KeyEpoch, Result) {
+	j, ok := JobOf(s, id)
+	if !ok {
+		return nil, nil, refuse(Unknown, "no job %x", id[:6])
+	}
+	t, _ := TaskOf(s, j.Task)
+	e, _ := EpochOf(s, t.Epoch)
+	if !slices.Contains(e.Parties, from.name) {
+		return nil, nil, refuse(Forbidden, "%s holds no key of job %x", from.name, id[:6])
+	}
+	return j, e, Result{}
+}
+
+// PauseJob says that a job's deadline is past. Anybody may.
+type PauseJob struct{ Job Digest }
+
+func (*PauseJob) kind() kind      { return 19 }
+func (p *PauseJob) code(c *coder) { c.digest(&p.Job) }
+
+func (p *PauseJob) apply(s *state, from sender) Result {
+	j, ok := JobOf(s, p.Job)
+	switch {
+	case !ok:
+		return refuse(Unknown, "no job %x", p.Job[:6])
+	case j.State == JobPaused:
+		return refuse(Replayed, "job %x is paused", p.Job[:6])
+	case s.now <= j.Deadline:
+		return refuse(WrongState, "job %x has time until %d", p.Job[:6], j.Deadline)
+	}
+	return s.move(j, TimedOut)
+}
+
+// AbortJob ends a job without a model: by a key holder, or by who opened it.
+type AbortJob struct{ Job Digest }
+
+func (*AbortJob) kind() kind      { return 20 }
+func (a *AbortJob) code(c *coder) { c.digest(&a.Job) }
+
+func (a *AbortJob) apply(s *state, from sender) Result {
+	j, ok := JobOf(s, a.Job)
+	if !ok {
+		return refuse(Unknown, "no job %x", a.Job[:6])
+	}
+	if from.name != j.Opener {
+		if _, _, r := s.held(a.Job, from); r.Code != OK {
+			return r
+		}
+	}
+	if j.State == JobAborted {
+		return refuse(Replayed, "job %x is aborted", a.Job[:6])
+	}
+	return s.move(j, Cancelled)
+}
+
+// ReplaceNode puts another aggregator in the place of one that does not return,
+// or of one that recorded something else. It takes every key holder's word.
+type ReplaceNode struct {
+	Job      Digest
+	Old, New string
+}
+
+func (*ReplaceNode) kind() kind { return 21 }
+func (n *ReplaceNode) code(c *coder) {
+	c.digest(&n.Job)
+	c.name(&n.Old)
+	c.name(&n.New)
+}
+
+func (n *ReplaceNode) apply(s *state, from sender) Result {
+	j, e, r := s.held(n.Job, from)
+	switch {
+	case r.Code != OK:
+		return r
+	case !slices.Contains(j.Nodes, n.Old) || slices.Contains(j.Nodes, n.New):
+		return refuse(WrongState, "%s is no node of job %x, or %s is one", n.Old, n.Job[:6], n.New)
+	}
+	if _, ok := j.State.Moves(Replaced); !ok {
+		return refuse(WrongState, "job %x is in state %d; nodes are replaced when it is paused or disputed", n.Job[:6], j.State)
+	}
+	nodes := append(slices.DeleteFunc(slices.Clone(j.Nodes), func(x string) bool { return x == n.Old }), n.New)
+	slices.Sort(nodes)
+	if r := s.checkNodes(nodes, j.Quorum); r.Code != OK {
+		return r
+	}
+	d := Hash("replace", appendCoded(nil, n), key("", j.Step))
+	votes, ok := load[Votes](s, key(keyVotes, d))
+	if !ok {
+		votes = &Votes{}
+	}
+	if slices.Contains(votes.Owners, from.name) {
+		return refuse(Replayed, "%s has said so already", from.name)
+	}
+	votes.Owners = append(votes.Owners, from.name)
+	if len(votes.Owners) < len(e.Parties) {
+		s.put(key(keyVotes, d), votes)
+		return Result{}
+	}
+	s.delete(key(keyVotes, d))
+	s.delete(key(keyStep, j.ID, j.Step, n.Old)) // it no longer counts
+	s.delete(key(keyModelVote, j.ID, n.Old))
+	j.Nodes = nodes
+	if r := s.move(j, Replaced); r.Code != OK {
+		return r
+	}
+	if j.Step > j.Steps {
+		t, _ := TaskOf(s, j.Task)
+		return s.conclude(j, t, e)
+	}
+	return s.settle(j) // those that are left may be a quorum
+}
+
+// JobOf is the job of an id.
+func JobOf(v View, id Digest) (*Job, bool) { return load[Job](v, key(keyJob, id)) }
+
+// Jobs are all jobs.
+func Jobs(v View) (out []Job) {
+	each(v, []byte(keyJob), func(_ []byte, j *Job) bool {
+		out = append(out, *j)
+		return true
+	})
+	return out
+}

@@ -1,0 +1,31 @@
+package ledger
+
+// Limits, all of them. They are part of the protocol: a change is a new version.
+const (
+	MaxName     = 32  // bytes of a name
+	MaxOwner    = 64  // bytes of the name of a legal entity
+	MaxAddress  = 256 // bytes of host:port
+	MaxMembers  = 256 // ever admitted
+	MinParties  = 2   // of a roster
+	MaxParties  = 32  // likewise
+	MaxNodes    = 16  // aggregators of a task
+	MaxColumns  = 256 // of a task, the constant included
+	MaxSchema   = 32 << 10
+	MaxRows     = 1 << 24 // of a contribution
+	MaxBlob     = 64 << 20
+	MaxTx       = 64 << 10
+	MaxSteps    = 1000 // of a job
+	MaxParts    = 512  // of a stage of a ceremony
+	MaxStages   = 8    // of a ceremony
+	MaxPromise  = 32 * (MaxParts + 1)
+	MaxInline   = 64 // bytes revealed in a transaction
+	MaxInputs   = MaxParties + 3
+	MaxEntries  = 256        // of a usage record
+	MaxStreams  = 16         // a peer may have open
+	MaxQuota    = 1 << 32    // answers of a querier
+	MaxReleases = 1 << 20    // of a key epoch, what flooding is made for (law L7)
+	MaxExpiry   = 10 * 60000 // ms that a transaction may be ahead of its block
+
+	DefaultPatience = 10 * 60000  // ms that a stage, a step or an approval is waited for
+	DefaultEpoch    = 24 * 3600e3 // ms of a reward epoch
+)

@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Keys of the state, by what they begin with.
+const (
+	keyGenesis   = "genesis"
+	keyMember    = "member/"       // name → Member
+	keySigning   = "signing/"      // signing key → name of member or querier
+	keyTLS       = "tls/"          // TLS key → name of member or querier
+	keyVotes     = "votes/"        // digest of what is voted on → Votes
+	keySeen      = "seen/"         // expiry, hash → 1
+	keyCurrent   = "current"       // KeyEpoch in force
+	keyEpoch     = "epoch/"        // number → KeyEpoch
+	keyCeremony  = "ceremony/"     // id → Ceremony
+	keyCommit    = "commit/"       // ceremony, stage, party → Commit
+	keyReveal    = "reveal/"       // ceremony, stage, party → Reveal
+	keyTask      = "task/"         // id → Task
+	keyContrib   = "contribution/" // task, kind, company → Contribution
+	keyManifest  = "manifest/"     // digest → id of the contribution's task
+	keyJob       = "job/"          // id → Job
+	keyStep      = "step/"         // job, step, node → StepRecord
+	keyTicket    = "ticket/"       // job, step → Ticket
+	keyC1        = "c1/"           // digest → ticket's job and step
+	keyModelVote = "modelrecord/"  // job, node → ModelRecord
+	keyModel     = "model/"        // id → Model
+	keyPairKey   = "pairkey/"      // model, company → Serve
+	keyValueVote = "values/"       // job, node → Values
+	keyQuerier   = "querier/"      // name → Querier
+	keyUsage     = "usage/"        // node, batch → Usage
+	keyUsed      = "used/"         // querier, model → Used
+	keyEvidence  = "evidence/"     // digest → Evidence
+	keyReward    = "reward/"       // number → RewardEpoch
+	keyRewardNow = "rewardepoch"   // RewardEpoch that is open
+)
+
+// key joins a prefix and parts. Parts of one prefix have fixed widths but the
+// last, or are names, which have no zero byte.
+func key(prefix string, parts ...any) []byte {
+	b := []byte(prefix)
+	for _, p := range parts {
+		switch p := p.(type) {
+		case Digest: // and Key
+			b = append(b, p[:]...)
+		case string:
+			b = append(append(b, p...), 0)
+		case int64:
+			b = binary.BigEndian.AppendUint64(b, uint64(p))
+		case uint64:
+			b = binary.BigEndian.AppendUint64(b, p)
+		case uint32:
+			b = binary.BigEndian.AppendUint32(b, p)
+		case uint16:
+			b = binary.BigEndian.AppendUint16(b, p)
+		case uint8:
+			b = append(b, p)
+		default:
+			panic(fmt.Sprintf("ledger: a key of %T", p)) // unreachable: every caller is in this package
+		}
+	}
+	return b
+}
+
+// A state is a view with what a block has written so far on top.
+type state struct {
+	view    View
+	written map[string][]byte // nil: deleted
+	now     int64             // block time
+	genesis *Genesis
+}
+
+func newState(v View, now int64) *state {
+	s := &state{view: v, written: map[string][]byte{}, now: now}
+	if g, ok := load[Genesis](s, []byte(keyGenesis)); ok {
+		s.genesis = g
+	}
+	return s
+}
+
+// Get and Range make a state a [View].
+func (s *state) Get(key []byte) []byte {
+	if b, ok := s.written[string(key)]; ok {
+		return b
+	}
+	return s.view.Get(key)
+}
+
+func (s *state) Range(prefix []byte, yield func(key, value []byte) bool) {
+	var mine []string
+	for k := range s.written {
+		if bytes.HasPrefix([]byte(k), prefix) {
+			mine = append(mine, k)
+		}
+	}
+	slices.Sort(mine)
+	next, stopped := 0, false
+	emit := func(below string, all bool) bool {
+		for ; next < len(mine) && (all || mine[next] < below); next++ {
+			if v := s.written[mine[next]]; v != nil && !yield([]byte(mine[next]), v) {
+				return false
+			}
+		}
+		return true
+	}
+	s.view.Range(prefix, func(k, v []byte) bool {
+		if !emit(string(k), false) {
+			stopped = true
+			return false
+		}
+		if _, over := s.written[string(k)]; !over && !yield(k, v) {
+			stopped = true
+			return false
+		}
+		return true
+	})
+	if !stopped {
+		emit("", true)
+	}
+}
+
+func (s *state) put(key []byte, v coded)        { s.written[string(key)] = appendCoded(nil, v) }
+func (s *state) putRaw(key []byte, v []byte)    { s.written[string(key)] = v }
+func (s *state) delete(key []byte)              { s.written[string(key)] = nil }
+func (s *state) has(key []byte) bool            { return s.Get(key) != nil }
+func (s *state) name(key []byte) (string, bool) { b := s.Get(key); return string(b), b != nil }
+
+// writes are what was written, by key, without what comes to nothing.
+func (s *state) writes() []Write {
+	var out []Write
+	for _, k := range slices.Sorted(maps.Keys(s.written)) {
+		if before := s.view.Get([]byte(k)); !bytes.Equal(before, s.written[k]) || (before == nil) != (s.written[k] == nil) {
+			out = append(out, Write{Key: []byte(k), Value: s.written[k]})
+		}
+	}
+	return out
+}
+
+// load reads the record at key.
+func load[T any, P interface {
+	*T
+	coded
+}](v View, key []byte) (*T, bool) {
+	b := v.Get(key)
+	if b == nil {
+		return nil, false
+	}
+	out := P(new(T))
+	if err := parseCoded(b, out); err != nil {
+		// unreachable: only this package writes the state, and its root covers it
+		panic(fmt.Sprintf("ledger: record %q: %v", key, err))
+	}
+	return (*T)(out), true
+}
+
+// each yields the records below a prefix, in order of their keys.
+func each[T any, P interface {
+	*T
+	coded
+}](v View, prefix []byte, yield func(key []byte, record *T) bool) {
+	v.Range(prefix, func(k, _ []byte) bool {
+		record, _ := load[T, P](v, k)
+		return yield(k, record)
+	})
+}

@@ -1,0 +1,341 @@
+package ledger
+
+import "slices"
+
+// A StepRecord is what one node says of one step of a job. Equal records of a
+// quorum of owners are the ticket: key holders answer for the map whose inputs
+// it lists (PROTOCOL §6). Step 0 maps an encryption of zero that everybody
+// makes; step t maps the gradient at the point that step t-1 left.
+type StepRecord struct {
+	Job      Digest
+	Step     uint16
+	Previous Digest   // of the record of the step before; zero at step 0
+	Shares   []Digest // blobs of the shares of the step before, in roster order
+	Updates  [][]byte // signed posts of local companies' gradients
+	Ops      []Digest // of the recorded operations that led to Inputs
+	Inputs   []Digest // of the map, in order
+	C1s      []Digest // of Inputs
+	Level    uint8    // of the gradients
+	LogScale uint16   // likewise
+}
+
+func (*StepRecord) kind() kind { return 16 }
+func (r *StepRecord) code(c *coder) {
+	c.digest(&r.Job)
+	c.u16(&r.Step)
+	c.digest(&r.Previous)
+	c.digests(&r.Shares, MaxParties)
+	list(c, &r.Updates, 2*MaxParties, func(b *[]byte) { c.bytes(b, MaxPost) })
+	c.digests(&r.Ops, MaxInputs)
+	c.digests(&r.Inputs, MaxInputs)
+	c.digests(&r.C1s, MaxInputs)
+	c.u8(&r.Level)
+	c.u16(&r.LogScale)
+}
+
+// Digest is what records of a quorum have in common.
+func (r *StepRecord) Digest() Digest { return Hash("step", appendCoded(nil, r)) }
+
+// A Ticket is the ledger's permission for one collective operation of a job.
+type Ticket struct {
+	Job    Digest
+	Step   uint16
+	Record Digest
+	C1s    []Digest
+	Opened int64 // block time
+}
+
+func (t *Ticket) code(c *coder) {
+	c.digest(&t.Job)
+	c.u16(&t.Step)
+	c.digest(&t.Record)
+	c.digests(&t.C1s, MaxInputs)
+	c.i64(&t.Opened)
+}
+
+// Round is the id of the collective operation that the ticket is for.
+func (t *Ticket) Round() Digest { return Hash("round", t.Job[:], key("", t.Step), t.Record[:]) }
+
+func (r *StepRecord) apply(s *state, from sender) Result {
+	j, res := s.recorder(r.Job, from)
+	if res.Code != OK {
+		return res
+	}
+	at := key(keyStep, j.ID, r.Step, from.name)
+	if res := s.once(at, r); res.Code != OK {
+		return res
+	}
+	t, _ := TaskOf(s, j.Task)
+	e, _ := EpochOf(s, t.Epoch)
+	shares := len(e.Parties)
+	if r.Step == 0 {
+		shares = 0
+	}
+	switch {
+	case !j.State.Works():
+		return refuse(WrongState, "job %x is in state %d", j.ID[:6], j.State)
+	case r.Step != j.Step || r.Step > j.Steps:
+		return refuse(WrongState, "step %d of job %x; its next is %d of %d", r.Step, j.ID[:6], j.Step, j.Steps)
+	case r.Previous != j.Last:
+		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
+	case len(r.Shares) != shares:
+		return refuse(Malformed, "%d shares of the step before; there are %d", len(r.Shares), shares)
+	case len(r.Inputs) == 0 || len(r.C1s) != len(r.Inputs):
+		return refuse(Malformed, "%d inputs with %d c1; each has one", len(r.Inputs), len(r.C1s))
+	}
+	if res := s.checkUpdates(t, j, r); res.Code != OK {
+		return res
+	}
+	if res := s.unticketed(r.C1s); res.Code != OK {
+		return res
+	}
+	s.put(at, r)
+	return s.settle(j)
+}
+
+// recorder finds a job that the sender is a node of.
+func (s *state) recorder(id Digest, from sender) (*Job, Result) {
+	j, ok := JobOf(s, id)
+	switch {
+	case !ok:
+		return nil, refuse(Unknown, "no job %x", id[:6])
+	case !slices.Contains(j.Nodes, from.name):
+		return nil, refuse(Forbidden, "%s is no node of job %x", from.name, id[:6])
+	}
+	return j, Result{}
+}
+
+// checkUpdates holds the updates of a step to their signatures: every local
+// company's, for this step, and nobody else's.
+func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
+	said := map[string]bool{}
+	for _, b := range r.Updates {
+		p, err := ParsePost(b)
+		if err != nil {
+			return refuse(Malformed, "update: %v", err)
+		}
+		name, _ := s.name(key(keySigning, p.Sender))
+		x, ok := t.ConsentOf(name)
+		if !ok || !x.Local || p.Chain != s.genesis.Chain || p.Kind != PostUpdate || p.Scope != j.ID || p.Step != r.Step {
+			return refuse(BadSignature, "a post of %q is no update for step %d of job %x", name, r.Step, j.ID[:6])
+		}
+		if p.Index == 0 {
+			said[name] = true
+		}
+	}
+	for _, x := range t.Consents {
+		if x.Local && r.Step > 0 && !said[x.Company] {
+			return refuse(Malformed, "the update of %s is missing", x.Company)
+		}
+	}
+	return Result{}
+}
+
+// unticketed refuses a c1 that has a ticket, or stands twice: one ticket for a
+// c1, for ever (law L3).
+func (s *state) unticketed(c1s []Digest) Result {
+	seen := map[Digest]bool{}
+	for _, d := range c1s {
+		if seen[d] || s.has(key(keyC1, d)) {
+			return refuse(Ticketed, "c1 %x has a ticket, now and for ever; a new round has a new c1", d[:6])
+		}
+		seen[d] = true
+	}
+	return Result{}
+}
+
+// settle opens the ticket of a job's step when enough owners have recorded the
+// same, and disputes the job when any two have not.
+func (s *state) settle(j *Job) Result {
+	first, equal := (*StepRecord)(nil), map[string]bool{}
+	for _, n := range j.Nodes {
+		r, ok := StepOf(s, j.ID, j.Step, n)
+		if !ok {
+			continue
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Digest() != first.Digest() {
+			return s.move(j, Disputed)
+		}
+		m, _ := MemberOf(s, n)
+		equal[m.Owner] = true
+	}
+	if len(equal) < int(j.Quorum) {
+		return Result{}
+	}
+	s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: first.Digest(), C1s: first.C1s})
+	j.Last = first.Digest()
+	j.Step++
+	return s.move(j, Recorded)
+}
+
+func (s *state) openTicket(t *Ticket) {
+	t.Opened = s.now
+	s.put(key(keyTicket, t.Job, t.Step), t)
+	for _, d := range t.C1s {
+		s.putRaw(key(keyC1, d), key("", t.Job, t.Step))
+	}
+}
+
+// A ModelRecord is what one node says of the end of a job: the model, and the
+// sum of the companies' encrypted values that is to be opened.
+type ModelRecord struct {
+	Job       Digest
+	Previous  Digest
+	Shares    []Digest // of the last step, in roster order
+	State     Digest   // of the weights that the last map left
+	Remainder Digest   // blob of the public remainder of the shared model
+	Values    Digest   // of the ciphertext to open; zero: none
+	C1        Digest   // of it
+}
+
+func (*ModelRecord) kind() kind { return 17 }
+func (r *ModelRecord) code(c *coder) {
+	c.digest(&r.Job)
+	c.digest(&r.Previous)
+	c.digests(&r.Shares, MaxParties)
+	c.digest(&r.State)
+	c.digest(&r.Remainder)
+	c.digest(&r.Values)
+	c.digest(&r.C1)
+}
+
+// Digest is what records of a quorum have in common.
+func (r *ModelRecord) Digest() Digest { return Hash("model-record", appendCoded(nil, r)) }
+
+// Model is the id of the model.
+func (r *ModelRecord) Model() Digest { return Hash("model", r.Job[:], r.State[:], r.Remainder[:]) }
+
+func (r *ModelRecord) apply(s *state, from sender) Result {
+	j, res := s.recorder(r.Job, from)
+	if res.Code != OK {
+		return res
+	}
+	at := key(keyModelVote, j.ID, from.name)
+	if res := s.once(at, r); res.Code != OK {
+		return res
+	}
+	t, _ := TaskOf(s, j.Task)
+	e, _ := EpochOf(s, t.Epoch)
+	switch {
+	case !j.State.Works() || j.Step != j.Steps+1:
+		return refuse(WrongState, "job %x is in state %d at step %d of %d", j.ID[:6], j.State, j.Step, j.Steps)
+	case r.Previous != j.Last:
+		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
+	case len(r.Shares) != len(e.Parties):
+		return refuse(Malformed, "%d shares of the last step; there are %d", len(r.Shares), len(e.Parties))
+	case r.Values != Digest{} && e.Releases >= s.genesis.Releases:
+		return refuse(OverLimit, "%d releases were opened in key epoch %d, all that its flooding is made for; make new keys", e.Releases, e.Number)
+	}
+	if r.Values != (Digest{}) {
+		if res := s.unticketed([]Digest{r.C1}); res.Code != OK {
+			return res
+		}
+	}
+	s.put(at, r)
+	return s.conclude(j, t, e)
+}
+
+// conclude records the model when enough owners have recorded the same.
+func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
+	first, equal := (*ModelRecord)(nil), map[string]bool{}
+	for _, n := range j.Nodes {
+		r, ok := load[ModelRecord](s, key(keyModelVote, j.ID, n))
+		if !ok {
+			continue
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Digest() != first.Digest() {
+			return s.move(j, Disputed)
+		}
+		m, _ := MemberOf(s, n)
+		equal[m.Owner] = true
+	}
+	if len(equal) < int(j.Quorum) {
+		return Result{}
+	}
+	if first.Values != (Digest{}) {
+		s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: first.Digest(), C1s: []Digest{first.C1}})
+		e.Releases++
+		s.put(key(keyEpoch, e.Number), e)
+	}
+	m := &Model{ID: first.Model(), Job: j.ID, Task: t.ID, Epoch: e.Number, State: first.State, Remainder: first.Remainder,
+		Values: first.Values, Waiting: e.Parties}
+	s.put(key(keyModel, m.ID), m)
+	j.Model, j.Last = m.ID, first.Digest()
+	return s.move(j, Concluded)
+}
+
+// Values are the companies' contribution values as one node opened them, in
+// roster order and units of 2^-32.
+type Values struct {
+	Job    Digest
+	Shares []Digest // of the release, in roster order
+	Values []int64
+}
+
+func (*Values) kind() kind { return 18 }
+func (x *Values) code(c *coder) {
+	c.digest(&x.Job)
+	c.digests(&x.Shares, MaxParties)
+	list(c, &x.Values, MaxParties, c.i64)
+}
+
+func (x *Values) apply(s *state, from sender) Result {
+	j, res := s.recorder(x.Job, from)
+	if res.Code != OK {
+		return res
+	}
+	at := key(keyValueVote, j.ID, from.name)
+	if res := s.once(at, x); res.Code != OK {
+		return res
+	}
+	m, ok := ModelOf(s, j.Model)
+	if j.State != JobDone || !ok || m.Values == (Digest{}) {
+		return refuse(WrongState, "job %x has no values to open", j.ID[:6])
+	}
+	e, _ := EpochOf(s, m.Epoch)
+	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
+		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
+	}
+	s.put(at, x)
+	if len(m.Opened) > 0 {
+		return Result{}
+	}
+	equal := map[string]bool{}
+	for _, n := range j.Nodes {
+		if v, ok := load[Values](s, key(keyValueVote, j.ID, n)); ok && string(appendCoded(nil, v)) == string(appendCoded(nil, x)) {
+			owner, _ := MemberOf(s, n)
+			equal[owner.Owner] = true
+		}
+	}
+	if len(equal) >= int(j.Quorum) {
+		m.Opened = x.Values
+		s.put(key(keyModel, m.ID), m)
+	}
+	return Result{}
+}
+
+// StepOf is what a node recorded of a step.
+func StepOf(v View, job Digest, step uint16, node string) (*StepRecord, bool) {
+	return load[StepRecord](v, key(keyStep, job, step, node))
+}
+
+// ModelRecordOf and ValuesOf are what a node recorded of a job's end.
+func ModelRecordOf(v View, job Digest, node string) (*ModelRecord, bool) {
+	return load[ModelRecord](v, key(keyModelVote, job, node))
+}
+
+// ValuesOf is what a node opened.
+func ValuesOf(v View, job Digest, node string) (*Values, bool) {
+	return load[Values](v, key(keyValueVote, job, node))
+}
+
+// TicketOf is the ticket of a step of a job, if it is open.
+func TicketOf(v View, job Digest, step uint16) (*Ticket, bool) {
+	return load[Ticket](v, key(keyTicket, job, step))
+}
