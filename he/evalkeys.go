@@ -1,6 +1,9 @@
 package he
 
 import (
+	"fmt"
+	"maps"
+
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/ring"
 	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
@@ -21,6 +24,26 @@ func (k *EvaluationKeys) Set() rlwe.EvaluationKeySet {
 		set.GaloisKeys[element] = key
 	}
 	return set
+}
+
+// With returns k and the Galois keys of key sets of the same epoch, sharing all
+// of them; the relinearisation key is k's. Where an element has two keys the
+// earlier argument's is taken: both do, but evaluators that are to agree on
+// every byte must use the same, and so give the sets in the same order. It
+// refuses a set of another profile.
+func (k *EvaluationKeys) With(sets ...*EvaluationKeys) (*EvaluationKeys, error) {
+	out := &EvaluationKeys{Profile: k.Profile, Relin: k.Relin, Galois: maps.Clone(k.Galois)}
+	for _, set := range sets {
+		if set.Profile.Digest() != k.Profile.Digest() {
+			return nil, fmt.Errorf("a key set of profile %s does not go with keys of profile %s", set.Profile.Name(), k.Profile.Name())
+		}
+		for element, key := range set.Galois {
+			if _, have := out.Galois[element]; !have {
+				out.Galois[element] = key
+			}
+		}
+	}
+	return out, nil
 }
 
 // RelinKey assembles a relinearisation key from its digits (b, a), in the NTT

@@ -1,7 +1,6 @@
 package multiparty
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -9,8 +8,8 @@ import (
 	"github.com/commonseal/commonseal/he"
 )
 
-// A Ceremony is one party's side of making the collective keys of an epoch
-// (law L5). Four times over, every party commits to something, and reveals it
+// A Ceremony is one party's side of making the collective keys of an epoch, or
+// of a key set that is added to them (law L5). Four times over, every party commits to something, and reveals it
 // once it has seen all N commitments: a nonce, from which the common reference
 // string is hashed; its shares of every key; its shares of the second round of
 // relinearisation, made of the sums that it added up itself; its openings of a
@@ -46,24 +45,9 @@ import (
 // arrive; a share of relinearisation more in round 2. A message is at most one
 // share.
 type Ceremony struct {
-	plan   Plan
-	roster Roster
-	self   int
-	seed   he.Seed
-	off    ceremonyDefences
-
-	stage     stage // stages when done
-	exchanges [stages]exchange
-	nonces    [][]byte  // by party
-	forge     *forge    // from round 1 on
-	tests     []keyTest // by part of the end test
-	abort     *Abort
-}
-
-// ceremonyDefences are switched off by attack tests alone, one at a time.
-type ceremonyDefences struct {
-	commitment bool // accept a share that is not what was committed
-	endTest    bool // accept whatever the end test opens to
+	proceedings
+	seed  he.Seed // of the base ceremony alone
+	forge *forge  // from round 1 on
 }
 
 // NewCeremony begins a party's ceremony of a session. The session names the
@@ -77,32 +61,16 @@ func NewCeremony(plan Plan, session he.Digest, parties []string, self string, se
 }
 
 func newCeremony(plan Plan, session he.Digest, parties []string, self string, seed he.Seed, off ceremonyDefences) (*Ceremony, error) {
-	roster, err := NewRoster(session, parties)
+	seen, err := convoke(plan, session, parties, off)
 	if err != nil {
 		return nil, fmt.Errorf("ceremony: %w", err)
 	}
-	index := slices.Index(roster.Parties, self)
-	if index < 0 {
-		return nil, fmt.Errorf("ceremony: %q is not of the roster %q; only its parties hold keys", self, roster.Parties)
+	if seen.self = slices.Index(seen.roster.Parties, self); seen.self == nobody {
+		return nil, fmt.Errorf("ceremony: %q is not of the roster %q; only its parties hold keys", self, seen.roster.Parties)
 	}
-	if err := plan.check(roster.N()); err != nil {
-		return nil, fmt.Errorf("ceremony: %w", err)
-	}
-	plan.TrainRotations, plan.ReleaseRotations = slices.Clone(plan.TrainRotations), slices.Clone(plan.ReleaseRotations)
-	c := &Ceremony{plan: plan, roster: roster, self: index, seed: seed, off: off, nonces: make([][]byte, roster.N())}
-	for s, parts := range plan.script() {
-		c.exchanges[s] = newExchange(stage(s), parts, roster.N())
-	}
-	rosterDigest, planDigest := roster.Digest(), plan.digest()
-	c.enter(nonces, he.HashParts("ceremony/session", rosterDigest[:], planDigest[:]))
-	nonce := seed.Derive("ceremony/nonce", c.exchanges[nonces].context[:], []byte(self))
-	c.nonces[index] = nonce[:]
-	return c, nil
-}
-
-// enter begins a stage; context is what all parties must have seen alike.
-func (c *Ceremony) enter(s stage, context he.Digest) {
-	c.stage, c.exchanges[s].context = s, context
+	nonce := seed.Derive("ceremony/nonce", seen.exchanges[nonces].context[:], []byte(self))
+	seen.nonces[seen.self] = nonce[:]
+	return &Ceremony{proceedings: seen, seed: seed}, nil
 }
 
 // Send returns what this party has to say now, to every other party: at most
@@ -148,6 +116,37 @@ func (c *Ceremony) reveal(i int) []byte {
 	return x.sums[i].Append(out)
 }
 
+// makeShares makes this party's shares of the stage, once.
+func (c *Ceremony) makeShares() {
+	x := &c.exchanges[c.stage]
+	if c.stage == nonces || x.sums != nil {
+		return
+	}
+	if c.forge == nil {
+		c.forge = newForge(c.seed, c.plan, c.roster, c.self)
+	}
+	for _, p := range x.parts {
+		x.sums = append(x.sums, c.makeShare(p))
+	}
+}
+
+func (c *Ceremony) makeShare(p part) *he.Object {
+	switch p.kind {
+	case he.KindPublicShare:
+		return c.forge.publicShare(p.profile)
+	case he.KindRelinShare1:
+		return c.forge.relinShare1(p.profile)
+	case he.KindGaloisShare:
+		return c.forge.galoisShare(p)
+	case he.KindRelinShare2:
+		return c.forge.relinShare2(p.profile, c.sum(part{kind: he.KindRelinShare1, profile: p.profile}))
+	default: // he.KindOpenShare
+		test := c.keyTests()[slices.Index(c.exchanges[endTest].parts, p)]
+		logFlood, _ := testBounds(p.profile, c.roster.N(), len(c.plan.elements(p.profile)))
+		return c.forge.openShare(p, test.ciphertext, logFlood)
+	}
+}
+
 // Receive takes a message from another party. A message that was accepted
 // before is harmless, and after Done everything is.
 //
@@ -155,67 +154,9 @@ func (c *Ceremony) reveal(i int) []byte {
 // ceremony is over, now or before, and any other error if the sender is none of
 // the other parties.
 func (c *Ceremony) Receive(from string, msg []byte) error {
-	party := slices.Index(c.roster.Parties, from)
-	switch {
-	case party < 0 || party == c.self:
-		return fmt.Errorf("ceremony: %q is none of the other parties; drop its message", from)
-	case c.abort != nil:
-		return c.abort
-	case c.Done():
-		return nil
-	}
-	m, err := parseMessage(c.plan.script(), msg)
-	switch {
-	case err != nil:
-		return c.fail(Malformed, err.Error(), from)
-	case m.stage > c.stage:
-		return ErrEarly
-	case m.reveal:
-		return c.receiveReveal(party, m)
-	default:
-		return c.receivePromise(party, m)
-	}
-}
-
-func (c *Ceremony) receivePromise(party int, m message) error {
-	x, from := &c.exchanges[m.stage], c.roster.Parties[party]
-	switch prior := x.promises[party]; {
-	case bytes.Equal(prior, m.payload):
-		return nil
-	case prior != nil:
-		return c.fail(Equivocated, fmt.Sprintf("commitment of %v", m.stage), from)
-	case !bytes.HasPrefix(m.payload, x.context[:]):
-		// One of two told others something else; it may be a third.
-		return c.fail(Disagreed, fmt.Sprintf("before %v, %s has seen something else than this party; compare plans, rosters and what was sent", m.stage, from))
-	}
-	x.promises[party] = bytes.Clone(m.payload)
-	return nil
-}
-
-func (c *Ceremony) receiveReveal(party int, m message) error {
-	x, from := &c.exchanges[m.stage], c.roster.Parties[party]
-	// This party's share is what others are added to: it must be out first.
-	if !x.committed() || !x.opened[c.self][m.part] {
-		return ErrEarly
-	}
-	d := x.digest(party, m.part, m.payload)
-	asPromised := d == x.promised(party, m.part)
-	switch what := fmt.Sprintf("%v, %v", m.stage, x.parts[m.part]); {
-	case x.opened[party][m.part] && asPromised:
-		return nil
-	case x.opened[party][m.part]:
-		return c.fail(Equivocated, what, from)
-	case !asPromised && !c.off.commitment:
-		return c.fail(Mismatched, what, from)
-	}
-	if err := c.add(party, m); err != nil {
-		return c.fail(Malformed, err.Error(), from)
-	}
-	x.opened[party][m.part] = true
-	if x.finished() {
-		return c.finish()
-	}
-	return nil
+	err := c.proceedings.Receive(from, msg)
+	c.forget()
+	return err
 }
 
 // Expire says that the driver waits no longer. It returns the [*Abort] that
@@ -234,36 +175,35 @@ func (c *Ceremony) Expire() error {
 			absent = append(absent, name)
 		}
 	}
-	return c.fail(Absent, c.stage.String(), absent...)
-}
-
-// fail ends the ceremony and forgets its secrets.
-func (c *Ceremony) fail(cause Cause, detail string, culprits ...string) error {
-	c.abort = &Abort{Culprits: culprits, Cause: cause, Detail: detail}
+	err := c.fail(Absent, c.stage.String(), absent...)
 	c.forget()
-	c.forge, c.exchanges = nil, [stages]exchange{}
-	return c.abort
+	return err
 }
 
 // forget drops what only a ceremony that still runs may need: whatever its
-// errors and ephemerals could be drawn from again.
+// errors and ephemerals could be drawn from again, and after an abort the
+// secrets.
 func (c *Ceremony) forget() {
-	c.seed, c.nonces, c.tests = he.Seed{}, nil, nil
-	if c.forge != nil {
-		c.forge.seed = he.Seed{}
+	switch {
+	case c.abort != nil:
+		c.seed, c.forge = he.Seed{}, nil
+	case c.Done():
+		c.seed, c.forge.seed = he.Seed{}, he.Seed{}
 	}
+}
+
+// Secrets are what this party keeps of a ceremony that is Done: the same every
+// time, and nil before.
+func (c *Ceremony) Secrets() *Secrets {
+	if !c.Done() {
+		return nil
+	}
+	return c.forge.secrets
 }
 
 // String tells where the party is, and no secret.
 func (c *Ceremony) String() string {
-	where := "done"
-	switch {
-	case c.abort != nil:
-		where = c.abort.Error()
-	case !c.Done():
-		where = c.stage.String()
-	}
-	return fmt.Sprintf("ceremony of %s: %s", c.roster.Parties[c.self], where)
+	return fmt.Sprintf("ceremony of %s: %v", c.roster.Parties[c.self], &c.proceedings)
 }
 
 // GoString hides what String hides.
@@ -271,10 +211,3 @@ func (c *Ceremony) GoString() string { return c.String() }
 
 // LogValue hides what String hides.
 func (c *Ceremony) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-// Done says that the keys opened the end test. It does not become false again.
-func (c *Ceremony) Done() bool { return c.stage == stages }
-
-// Roster is the roster of the epoch; its reference string is zero until all
-// nonces are open.
-func (c *Ceremony) Roster() Roster { return c.roster }

@@ -15,7 +15,7 @@ const cal = 2 // the attacker, last in the roster of three
 // parsed decodes a message on its way.
 func parsed(t *testing.T, c *Ceremony, msg []byte) message {
 	t.Helper()
-	m, err := parseMessage(c.plan.script(), msg)
+	m, err := parseMessage(c.script, msg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func parsed(t *testing.T, c *Ceremony, msg []byte) message {
 // parsedShare decodes the share in a message.
 func parsedShare(t *testing.T, c *Ceremony, m message) *he.Object {
 	t.Helper()
-	p := c.plan.script()[m.stage][m.part]
+	p := c.script[m.stage][m.part]
 	o, err := he.ParseObject(m.payload, p.kind, p.profile)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func (a *lastRevealer) tamper(from int, msg []byte) []byte {
 	if !m.reveal || m.stage == nonces {
 		return msg
 	}
-	p := a.cal.plan.script()[m.stage][m.part]
+	p := a.cal.script[m.stage][m.part]
 	choose := a.choose[p]
 	switch {
 	case choose == nil:

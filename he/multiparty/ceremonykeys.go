@@ -10,50 +10,21 @@ import (
 	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
 )
 
-// makeShares makes this party's shares of the stage, once.
-func (c *Ceremony) makeShares() {
-	x := &c.exchanges[c.stage]
-	if c.stage == nonces || x.sums != nil {
-		return
-	}
-	for _, p := range x.parts {
-		x.sums = append(x.sums, c.makeShare(p))
-	}
-}
-
-func (c *Ceremony) makeShare(p part) *he.Object {
-	switch p.kind {
-	case he.KindPublicShare:
-		return c.forge.publicShare(p.profile)
-	case he.KindRelinShare1:
-		return c.forge.relinShare1(p.profile)
-	case he.KindGaloisShare:
-		return c.forge.galoisShare(p)
-	case he.KindRelinShare2:
-		return c.forge.relinShare2(p.profile, c.sum(part{kind: he.KindRelinShare1, profile: p.profile}))
-	default: // he.KindOpenShare
-		test := c.newKeyTest(p.profile)
-		c.tests = append(c.tests, test)
-		logFlood, _ := testBounds(p.profile, c.roster.N(), len(c.plan.elements(p.profile)))
-		return c.forge.openShare(p, test.ciphertext, logFlood)
-	}
-}
-
 // sum is the sum of all shares of a part of round 1.
-func (c *Ceremony) sum(p part) *he.Object {
+func (c *proceedings) sum(p part) *he.Object {
 	x := &c.exchanges[roundOne]
 	return x.sums[slices.Index(x.parts, p)]
 }
 
 // add takes in another party's part, as it was committed. Sums commute, so the
 // order of arrival does not show.
-func (c *Ceremony) add(party int, m message) error {
+func (c *proceedings) add(party int, m message) error {
 	if m.stage == nonces {
 		c.nonces[party] = bytes.Clone(m.payload)
 		return nil
 	}
 	x := &c.exchanges[m.stage]
-	p, sum := x.parts[m.part], x.sums[m.part]
+	p := x.parts[m.part]
 	share, err := he.ParseObject(m.payload, p.kind, p.profile)
 	if err != nil {
 		return err
@@ -61,7 +32,15 @@ func (c *Ceremony) add(party int, m message) error {
 	if share.Level != p.profile.MaxLevel() || share.Element != p.element {
 		return fmt.Errorf("%v: a share at level %d of element %d", p, share.Level, share.Element)
 	}
-	addObject(sum, share)
+	switch { // an observer's first share of a part is the sum to begin with
+	case x.sums == nil:
+		x.sums = make([]*he.Object, len(x.parts))
+		x.sums[m.part] = share
+	case x.sums[m.part] == nil:
+		x.sums[m.part] = share
+	default:
+		addObject(x.sums[m.part], share)
+	}
 	return nil
 }
 
@@ -80,36 +59,48 @@ func addObject(sum, share *he.Object) {
 }
 
 // finish ends a stage with everybody's parts revealed, and enters the next.
-func (c *Ceremony) finish() error {
+func (c *proceedings) finish() error {
+	var seen he.Digest
 	switch c.stage {
 	case nonces:
 		x := &c.exchanges[nonces]
 		c.roster.CRS = he.HashParts("ceremony/crs", append([][]byte{x.context[:]}, c.nonces...)...)
-		c.forge = newForge(c.seed, c.plan, c.roster, c.self)
-		c.enter(roundOne, c.forge.root)
-	case roundOne:
-		c.enter(roundTwo, c.sumsDigest("ceremony/round-1", func(p part) bool { return p.kind == he.KindRelinShare1 }))
+		c.root = c.roster.Digest()
+		seen = c.root
+	case endTest:
+		return c.conclude()
 	case roundTwo:
 		c.foldRelin()
-		c.enter(endTest, c.sumsDigest("ceremony/keys", func(part) bool { return true }))
-	case endTest:
-		for i, test := range c.tests {
-			p := test.ciphertext.Profile
-			_, logBound := testBounds(p, c.roster.N(), len(c.plan.elements(p)))
-			if got := test.logError(c.exchanges[endTest].sums[i]); got > logBound && !c.off.endTest {
-				return c.fail(WrongKey, fmt.Sprintf("the %s test opened within 2^%d of its plaintext, not within 2^%d", p.Name(), got, logBound))
-			}
-		}
-		c.stage, c.exchanges[endTest].sums = stages, nil
-		c.forget()
 	}
+	next := c.script.after(c.stage)
+	switch next {
+	case roundTwo:
+		seen = c.sumsDigest("ceremony/round-1", func(p part) bool { return p.kind == he.KindRelinShare1 })
+	case endTest:
+		seen = c.sumsDigest("ceremony/keys", func(part) bool { return true })
+	}
+	c.enter(next, seen)
+	return nil
+}
+
+// conclude ends the proceedings if the test of every new key opens.
+func (c *proceedings) conclude() error {
+	for i, test := range c.keyTests() {
+		p := test.ciphertext.Profile
+		_, logBound := testBounds(p, c.roster.N(), len(c.plan.elements(p)))
+		if got := test.logError(c.exchanges[endTest].sums[i]); got > logBound && !c.off.endTest {
+			return c.fail(WrongKey, fmt.Sprintf("the %s test opened within 2^%d of its plaintext, not within 2^%d", p.Name(), got, logBound))
+		}
+	}
+	c.stage, c.exchanges[endTest].sums = stages, nil
+	c.nonces, c.tests = nil, nil
 	return nil
 }
 
 // sumsDigest identifies sums of round 1, and all that led to them.
-func (c *Ceremony) sumsDigest(label string, which func(part) bool) he.Digest {
+func (c *proceedings) sumsDigest(label string, which func(part) bool) he.Digest {
 	x := &c.exchanges[roundOne]
-	digests := [][]byte{c.forge.root[:]}
+	digests := [][]byte{c.root[:]}
 	for i, p := range x.parts {
 		if which(p) {
 			d := x.sums[i].Digest()
@@ -121,7 +112,7 @@ func (c *Ceremony) sumsDigest(label string, which func(part) bool) he.Digest {
 
 // foldRelin makes relinearisation keys of both rounds' sums: h0 and h1 of round
 // 2 added up take the place of h0 of round 1, which nothing needs any more.
-func (c *Ceremony) foldRelin() {
+func (c *proceedings) foldRelin() {
 	x := &c.exchanges[roundTwo]
 	for i, p := range x.parts {
 		key := c.sum(part{kind: he.KindRelinShare1, profile: p.profile})
@@ -136,20 +127,10 @@ func (c *Ceremony) foldRelin() {
 
 // KeyDigest identifies the finished keys: what all parties agreed on before the
 // end test. It is zero before round 2 is over.
-func (c *Ceremony) KeyDigest() he.Digest { return c.exchanges[endTest].context }
+func (c *proceedings) KeyDigest() he.Digest { return c.exchanges[endTest].context }
 
-// Secrets are what this party keeps of a ceremony that is Done: the same every
-// time, and nil before.
-func (c *Ceremony) Secrets() *Secrets {
-	if !c.Done() {
-		return nil
-	}
-	return c.forge.secrets
-}
-
-// PublicKeys are the collective public keys, made anew by every call; nil
-// before the ceremony is Done.
-func (c *Ceremony) PublicKeys() (train, release *he.PublicKey) {
+// PublicKeys are the collective public keys; nil before the ceremony is Done.
+func (c *proceedings) PublicKeys() (train, release *he.PublicKey) {
 	if !c.Done() {
 		return nil, nil
 	}
@@ -157,9 +138,10 @@ func (c *Ceremony) PublicKeys() (train, release *he.PublicKey) {
 }
 
 // EvaluationKeys are the keys that circuits of one of the plan's profiles run
-// on, made anew by every call and twice the size of what the ceremony holds;
-// nil before the ceremony is Done.
-func (c *Ceremony) EvaluationKeys(p *he.Profile) *he.EvaluationKeys {
+// on, made anew by every call and twice the size of what is held of the
+// ceremony; nil before it is Done. A key set's are its Galois keys alone, to
+// add to the epoch's with [he.EvaluationKeys.With].
+func (c *proceedings) EvaluationKeys(p *he.Profile) *he.EvaluationKeys {
 	if p = c.plan.own(p); p == nil || !c.Done() {
 		return nil
 	}
@@ -170,12 +152,19 @@ func (c *Ceremony) EvaluationKeys(p *he.Profile) *he.EvaluationKeys {
 	return keys
 }
 
-func (c *Ceremony) publicKey(p *he.Profile) *he.PublicKey {
+func (c *proceedings) publicKey(p *he.Profile) *he.PublicKey {
+	if c.isKeySet() {
+		return c.epoch.publicKey(p)
+	}
 	b := c.sum(part{kind: he.KindPublicShare, profile: p}).Polys()[0]
-	return he.NewPublicKey(p, publicSeed(c.forge.root, p), b)
+	return he.NewPublicKey(p, publicSeed(c.root, p), b)
 }
 
-func (c *Ceremony) relinKey(p *he.Profile) *rlwe.RelinearizationKey {
+// relinKey is nil of a key set, which makes none.
+func (c *proceedings) relinKey(p *he.Profile) *rlwe.RelinearizationKey {
+	if c.isKeySet() {
+		return nil
+	}
 	polys := c.sum(part{kind: he.KindRelinShare1, profile: p}).PolysQP()
 	digits := make([][2]ringqp.Poly, p.Digits())
 	for i := range digits {
@@ -184,10 +173,10 @@ func (c *Ceremony) relinKey(p *he.Profile) *rlwe.RelinearizationKey {
 	return he.RelinKey(p, digits)
 }
 
-func (c *Ceremony) galoisKey(p *he.Profile, element uint64) *rlwe.GaloisKey {
+func (c *proceedings) galoisKey(p *he.Profile, element uint64) *rlwe.GaloisKey {
 	share := part{kind: he.KindGaloisShare, profile: p, element: element}
 	digits := make([][2]ringqp.Poly, p.Digits())
-	a := crp(c.forge.root, share)
+	a := crp(c.root, share)
 	for i, b := range c.sum(share).PolysQP() {
 		digits[i] = [2]ringqp.Poly{*b.CopyNew(), a[i]}
 	}

@@ -16,9 +16,20 @@ type keyTest struct {
 	want       ring.Poly // NTT domain
 }
 
+// keyTests are the tests of every new key, by part of the end test.
+func (c *proceedings) keyTests() []keyTest {
+	if c.tests == nil {
+		for _, p := range c.exchanges[endTest].parts {
+			c.tests = append(c.tests, c.newKeyTest(p.profile))
+		}
+	}
+	return c.tests
+}
+
 // newKeyTest encrypts zero, squares and relinearises it, adds an encryption of
 // a random ternary polynomial at a scale above the test's bound, and takes the
-// sum through every Galois key in turn.
+// sum through every Galois key in turn. A key set's, whose relinearisation key
+// was tested with the epoch, leaves out the square.
 //
 // Plaintexts and coins are expanded from the digest of the finished keys, so
 // that no share was chosen knowing them and everybody makes the same
@@ -29,7 +40,7 @@ type keyTest struct {
 // departs from the protocol can leave errors up to the test's bound, which takes
 // up to 18 of the 56 bits that hide a release of width 32. That is outside the
 // promise.
-func (c *Ceremony) newKeyTest(p *he.Profile) keyTest {
+func (c *proceedings) newKeyTest(p *he.Profile) keyTest {
 	keys, d, level := c.KeyDigest(), p.Digest(), p.MaxLevel()
 	coins, r := he.PublicStream("ceremony/test", keys[:], d[:]), p.RingQ(level)
 	elements, pk := c.plan.elements(p), c.publicKey(p)
@@ -41,16 +52,17 @@ func (c *Ceremony) newKeyTest(p *he.Profile) keyTest {
 	r.MulScalarBigint(want, new(big.Int).Lsh(big.NewInt(1), uint(logBound+1)), want)
 
 	zero, message := pk.EncryptZero(level, 0, coins), pk.Encrypt(want, 0, coins)
-	set := rlwe.NewMemEvaluationKeySet(c.relinKey(p))
-	eval := rlwe.NewEvaluator(p.RLWE(), set)
+	eval := rlwe.NewEvaluator(p.RLWE(), rlwe.NewMemEvaluationKeySet(c.relinKey(p)))
 	ct := message.RLWE()
-	square := tensor(r, zero)
-	must(eval.Relinearize(square, square))
-	for i := range ct.Value {
-		r.Add(ct.Value[i], square.Value[i], ct.Value[i])
+	if !c.isKeySet() {
+		square := tensor(r, zero)
+		must(eval.Relinearize(square, square))
+		for i := range ct.Value {
+			r.Add(ct.Value[i], square.Value[i], ct.Value[i])
+		}
 	}
 	for _, element := range elements {
-		set = rlwe.NewMemEvaluationKeySet(nil, c.galoisKey(p, element)) // one at a time: a set may be larger than the ceremony
+		set := rlwe.NewMemEvaluationKeySet(nil, c.galoisKey(p, element)) // one at a time: a set may be larger than the ceremony
 		must(eval.WithKey(set).Automorphism(ct, element, ct))
 		permuted := r.NewPoly()
 		r.AutomorphismNTT(want, element, permuted)

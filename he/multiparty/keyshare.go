@@ -19,27 +19,21 @@ import (
 type forge struct {
 	secrets *Secrets
 	seed    he.Seed
-	root    he.Digest // roster and common reference string
+	root    he.Digest // roster and common reference string, and of a key set its id
+	bound   he.Digest // what randomness is bound to: root
 }
 
 // newForge derives the secrets and the randomness of a party from its seed and
 // the whole roster, so that another reference string is another key.
 func newForge(seed he.Seed, plan Plan, roster Roster, self int) *forge {
 	root := roster.Digest()
-	kappa := seed.Derive("ceremony/secrets", root[:])
-	key := func(p *he.Profile) *he.SecretKey {
-		d := p.Digest()
-		return he.NewSecretKey(p, kappa.Stream("secret-key", d[:]))
-	}
-	return &forge{
-		secrets: &Secrets{Index: self, Seed: kappa, Train: key(plan.Train), Release: key(plan.Release)},
-		seed:    seed.Derive("ceremony/shares", root[:]), root: root,
-	}
+	secrets := newSecrets(self, seed.Derive("ceremony/secrets", root[:]), plan.Train, plan.Release)
+	return &forge{secrets: secrets, seed: seed.Derive("ceremony/shares", root[:]), root: root, bound: root}
 }
 
 // stream is the secret randomness of a part: its errors, or an ephemeral.
 func (f *forge) stream(label string, p part, input ...[]byte) *he.Stream {
-	return f.seed.Stream(label, append([][]byte{f.root[:], p.label()}, input...)...)
+	return f.seed.Stream(label, append([][]byte{f.bound[:], p.label()}, input...)...)
 }
 
 // crp expands the common random polynomials of a part, one a digit (law L6).

@@ -3,6 +3,7 @@ package multiparty
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/commonseal/commonseal/he"
 )
@@ -30,9 +31,16 @@ func (m message) append(dst []byte) []byte {
 	return append(dst, m.payload...)
 }
 
-// parseMessage decodes exactly one message of a script, sharing its payload.
-// It checks everything but the payload's content.
-func parseMessage(s script, b []byte) (message, error) {
+// Describe says what a message of a ceremony or a key set is, by its header
+// alone: a commitment of a stage, or the reveal of one of its parts. Stages and
+// parts are those of [Plan.Stages]; whether the plan has the part, and all of
+// the payload, is for Receive to check.
+func Describe(msg []byte) (stage, part int, reveal bool, err error) {
+	m, err := parseMessageHeader(msg)
+	return int(m.stage), m.part, m.reveal, err
+}
+
+func parseMessageHeader(b []byte) (message, error) {
 	if len(b) < messageHeader {
 		return message{}, fmt.Errorf("ceremony message of %d bytes; its header has %d", len(b), messageHeader)
 	}
@@ -43,13 +51,28 @@ func parseMessage(s script, b []byte) (message, error) {
 		return message{}, fmt.Errorf("ceremony message of version %d; this build reads version %d", b[0], he.Version)
 	case m.stage >= stages || b[2] > 1:
 		return message{}, fmt.Errorf("ceremony message of %v, type %d; is the sender newer?", m.stage, b[2])
-	case m.reveal && uint64(index) >= uint64(len(s[m.stage])), !m.reveal && index != 0:
-		return message{}, fmt.Errorf("%v: part %d of %d", m.stage, index, len(s[m.stage]))
+	case !m.reveal && index != 0, index > math.MaxInt32:
+		return message{}, fmt.Errorf("%v: part %d is none; is the sender newer?", m.stage, index)
 	}
 	m.part = int(index)
-	need := len(he.Digest{}) * (1 + len(s[m.stage]))
+	return m, nil
+}
+
+// parseMessage decodes exactly one message of a script, sharing its payload.
+// It checks everything but the payload's content.
+func parseMessage(s script, b []byte) (message, error) {
+	m, err := parseMessageHeader(b)
+	if err != nil {
+		return message{}, err
+	}
+	parts := s[m.stage]
+	// A key set has no nonces and no round 2, so a commitment to none of them.
+	if m.part >= len(parts) {
+		return message{}, fmt.Errorf("%v: part %d of %d", m.stage, m.part, len(parts))
+	}
+	need := len(he.Digest{}) * (1 + len(parts))
 	if m.reveal {
-		need = s[m.stage][m.part].size()
+		need = parts[m.part].size()
 	}
 	if len(m.payload) != need {
 		return message{}, fmt.Errorf("%v: a payload of %d bytes; the plan says %d", m.stage, len(m.payload), need)

@@ -9,8 +9,8 @@ import (
 )
 
 // A Plan is what a ceremony makes: for each of the two collective profiles a
-// public key, a relinearisation key, and a Galois key for every rotation. All
-// parties have the same plan.
+// public key, a relinearisation key, and a Galois key for every rotation; of a
+// key set the Galois keys alone. All parties have the same plan.
 type Plan struct {
 	Train, Release                   *he.Profile
 	TrainRotations, ReleaseRotations []int // slots to the left, distinct, not 0
@@ -108,7 +108,7 @@ func (p Plan) elements(profile *he.Profile) []uint64 {
 	return out
 }
 
-// script lists the parts of the plan.
+// script lists the parts of the plan's base ceremony.
 func (p Plan) script() (s script) {
 	s[nonces] = []part{{}}
 	for _, profile := range p.profiles() {
@@ -122,13 +122,38 @@ func (p Plan) script() (s script) {
 	return s
 }
 
-// digest identifies the plan.
-func (p Plan) digest() he.Digest {
+// keySetScript lists the parts of the plan's key set: Galois keys, and a test
+// in each profile that gets any.
+func (p Plan) keySetScript() (s script) {
+	for _, profile := range p.profiles() {
+		elements := p.elements(profile)
+		for _, e := range elements {
+			s[roundOne] = append(s[roundOne], part{kind: he.KindGaloisShare, profile: profile, element: e})
+		}
+		if len(elements) > 0 {
+			s[endTest] = append(s[endTest], part{kind: he.KindOpenShare, profile: profile})
+		}
+	}
+	return s
+}
+
+// digest identifies what the script makes.
+func (s script) digest() he.Digest {
 	var labels [][]byte
-	for _, part := range p.script()[roundOne] {
+	for _, part := range s[roundOne] {
 		labels = append(labels, part.label())
 	}
 	return he.HashParts("ceremony/plan", labels...)
+}
+
+// after is the stage that follows another: those without parts are left out.
+func (s script) after(done stage) stage {
+	for next := done + 1; next < stages; next++ {
+		if len(s[next]) > 0 {
+			return next
+		}
+	}
+	return stages
 }
 
 // check refuses a plan that cannot be carried out by n parties.
@@ -153,11 +178,39 @@ func (p Plan) check(n int) error {
 	return nil
 }
 
-// Rounds is how many times every party sends: a commitment and one share of
-// each part, stage by stage.
+// A Stage is one commit-and-reveal of a ceremony, for drivers that label, store
+// or weigh what is said in it: by every party one commitment, then each part.
+type Stage struct {
+	Number     int   // as in [Describe]
+	Commitment int   // length of the message, bytes
+	Parts      []int // length of each part's message, bytes
+}
+
+// Stages are those of the plan's base ceremony, in order.
+func (p Plan) Stages() []Stage { return p.script().stages() }
+
+// KeySetStages are those of the plan's key set, in order.
+func (p Plan) KeySetStages() []Stage { return p.keySetScript().stages() }
+
+func (s script) stages() (out []Stage) {
+	for number, parts := range s {
+		if len(parts) == 0 {
+			continue
+		}
+		next := Stage{Number: number, Commitment: messageHeader + len(he.Digest{})*(1+len(parts))}
+		for _, p := range parts {
+			next.Parts = append(next.Parts, messageHeader+p.size())
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+// Rounds is how many times every party of a base ceremony sends: a commitment
+// and one share of each part, stage by stage.
 func (p Plan) Rounds() (n int) {
-	for _, parts := range p.script() {
-		n += 1 + len(parts)
+	for _, s := range p.Stages() {
+		n += 1 + len(s.Parts)
 	}
 	return n
 }

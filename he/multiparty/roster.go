@@ -2,7 +2,6 @@ package multiparty
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 
 	"github.com/commonseal/commonseal/he"
@@ -40,32 +39,4 @@ func (r Roster) Digest() he.Digest {
 		parts = append(parts, []byte(p))
 	}
 	return he.HashParts("roster", parts...)
-}
-
-// Secrets are what one party of a roster holds: its sealed seed κ and one
-// secret for each profile (law L15). They never print.
-type Secrets struct {
-	Index   int     // in the roster
-	Seed    he.Seed // κ: everything a share draws is derived from it
-	Train   *he.SecretKey
-	Release *he.SecretKey
-}
-
-// String hides the secrets.
-func (*Secrets) String() string { return "[secret]" }
-
-// GoString hides the secrets.
-func (*Secrets) GoString() string { return "[secret]" }
-
-// LogValue hides the secrets.
-func (*Secrets) LogValue() slog.Value { return slog.StringValue("[secret]") }
-
-// Of is the party's secret in profile p, or nil if it has none.
-func (s *Secrets) Of(p *he.Profile) *he.SecretKey {
-	for _, sk := range []*he.SecretKey{s.Train, s.Release} {
-		if sk != nil && sk.Profile.Digest() == p.Digest() {
-			return sk
-		}
-	}
-	return nil
 }
