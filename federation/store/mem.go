@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -81,8 +82,8 @@ func (m *Mem) Restart() *Mem {
 	return started(m.medium.copy())
 }
 
-// Clone is a copy with a life of its own: what a restored backup is. Uploads
-// under way are in it up to their last durable chunk, and no crash is planned.
+// Clone is a copy with a life of its own, in which no crash is planned: what a
+// restored backup is.
 func (m *Mem) Clone() *Mem {
 	m.medium.mu.Lock()
 	defer m.medium.mu.Unlock()
@@ -109,19 +110,9 @@ func (m *medium) crash() {
 	m.undo, m.crashed = nil, true
 }
 
-// copy has what is durable.
+// copy has what is there, as if it were durable.
 func (m *medium) copy() *medium {
-	c := &medium{journal: map[string][]byte{}, blobs: map[string][]byte{}, writes: m.writes}
-	for k, v := range m.journal {
-		c.journal[k] = v
-	}
-	for k, v := range m.blobs {
-		c.blobs[k] = v
-	}
-	for _, w := range slices.Backward(m.undo) {
-		set(c.blobs, w)
-	}
-	return c
+	return &medium{journal: maps.Clone(m.journal), blobs: maps.Clone(m.blobs), writes: m.writes}
 }
 
 // A memory is one of a medium's two databases.

@@ -20,8 +20,8 @@ type Upload struct {
 	size   int64
 
 	mu   sync.Mutex // taken before blobs.mu
-	next int64      // bytes that are here; size if the blob is
-	gone bool       // dropped or finished: its chunks are no longer its own
+	next int64      // bytes that are here
+	gone bool       // finished, then next is size, or dropped, then it is 0
 }
 
 // Begin begins or resumes owner's upload of a blob of size bytes, and reserves
@@ -101,6 +101,9 @@ func (u *Upload) Offset() int64 {
 func (u *Upload) Append(offset int64, chunk []byte) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.gone && u.next == 0 {
+		return ErrNotFound
+	}
 	if offset < 0 || offset > u.next || offset >= u.size || offset%ChunkSize != 0 {
 		return &OffsetError{Want: u.next, Given: offset}
 	}
@@ -110,9 +113,6 @@ func (u *Upload) Append(offset int64, chunk []byte) error {
 	}
 	if offset < u.next {
 		return u.repeated(i, chunk)
-	}
-	if u.gone {
-		return ErrNotFound
 	}
 	if err := u.blobs.kv.commit([]write{{chunkKey(u.id, i), chunk}}, false); err != nil {
 		return err
@@ -191,7 +191,9 @@ func (u *Upload) show(sums []uint32) error {
 	defer b.mu.Unlock()
 	switch _, err := b.head(u.digest); {
 	case err == nil: // another owner was first
-		return u.dropLocked()
+		err := u.dropLocked()
+		u.next = u.size
+		return err
 	case err != ErrNotFound:
 		return err
 	}
@@ -235,9 +237,6 @@ func (u *Upload) dropLocked() error {
 	}
 	delete(u.blobs.uploads, u.id)
 	u.blobs.free(u.owner, u.size)
-	u.gone = true
-	if _, err := u.blobs.head(u.digest); err == ErrNotFound {
-		u.next = 0
-	}
+	u.gone, u.next = true, 0
 	return nil
 }
