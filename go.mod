@@ -3,6 +3,7 @@ module github.com/commonseal/commonseal
 go 1.26.8
 
 require (
+	github.com/dgraph-io/badger/v4 v4.9.6 // journal and blobs on disk
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
 	github.com/tuneinsight/lattigo/v5 v5.0.7 // rings, transforms and evaluators (docs/adr/0001)
 	github.com/vbauerster/mpb/v8 v8.9.3 // progress bars with the time left
@@ -42,7 +43,6 @@ require (
 	github.com/cosmos/iavl v1.2.8 // indirect
 	github.com/cosmos/ics23/go v0.11.0 // indirect
 	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect
-	github.com/dgraph-io/badger/v4 v4.9.6 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.2.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/emicklei/dot v1.4.2 // indirect
