@@ -5,7 +5,11 @@ go 1.26.8
 require (
 	github.com/cometbft/cometbft v0.40.0 // consensus of the ledger, and its light verification; v1 was retracted
 	github.com/cometbft/cometbft-db v0.14.1 // its databases, to close them late
+	github.com/cosmos/iavl v1.2.8 // the authenticated state; 1.3 is the older line
+	github.com/cosmos/ics23/go v0.11.0 // verifies proofs of the state, absence included
+	github.com/dgraph-io/badger/v4 v4.9.6 // the one storage engine
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
+	github.com/transparency-dev/merkle v0.0.2 // RFC 6962, the log and its proofs
 	github.com/tuneinsight/lattigo/v5 v5.0.7 // rings, transforms and evaluators (docs/adr/0001)
 	github.com/vbauerster/mpb/v8 v8.9.3 // progress bars with the time left
 	gonum.org/v1/gonum v0.17.0 // cleartext twins and least squares
@@ -41,12 +45,9 @@ require (
 	github.com/cockroachdb/tokenbucket v0.0.0-20230807174530-cc333fc44b06 // indirect
 	github.com/cosmos/cosmos-db v1.0.0 // indirect
 	github.com/cosmos/gogoproto v1.7.2 // indirect
-	github.com/cosmos/iavl v1.2.8 // indirect
-	github.com/cosmos/ics23/go v0.11.0 // indirect
 	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect
 	github.com/davidlazar/go-crypto v0.0.0-20200604182044-b73af7476f6c // indirect
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
-	github.com/dgraph-io/badger/v4 v4.9.6 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.2.0 // indirect
 	github.com/dunglas/httpsfv v1.1.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
@@ -157,7 +158,6 @@ require (
 	github.com/stretchr/testify v1.12.1 // indirect
 	github.com/supranational/blst v0.3.16 // indirect
 	github.com/syndtr/goleveldb v1.0.1-0.20210819022825-2ae1ddf74ef7 // indirect
-	github.com/transparency-dev/merkle v0.0.2 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
 	go.etcd.io/bbolt v1.4.0-alpha.0.0.20240404170359-43604f3112c5 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect

@@ -88,10 +88,7 @@ func (v *Verifier) verify(block, commit []byte) (out ledger.Block, root ledger.D
 	}
 	// What is signed is a header's hash and the Merkle root of the block's bytes in
 	// parts, so these bytes are those the validators had.
-	parts, err := types.NewPartSetFromData(block, types.BlockPartSizeBytes)
-	if err != nil {
-		return out, root, fmt.Errorf("%w: block: %v", ErrMalformed, err)
-	}
+	parts := types.NewPartSetFromData(block, types.BlockPartSizeBytes)
 	if !parts.HasHeader(signed.BlockID.PartSetHeader) {
 		return out, root, fmt.Errorf("%w: other bytes of block %d", ErrMismatch, signed.Height)
 	}

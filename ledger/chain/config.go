@@ -8,6 +8,8 @@ import (
 	"time"
 
 	cfg "github.com/cometbft/cometbft/config"
+
+	"github.com/commonseal/commonseal/ledger"
 )
 
 // A Config is what a validator needs.
@@ -62,7 +64,7 @@ func (c Config) comet() (*cfg.Config, error) {
 	// Transactions are few and small. A refused one may come again, once what it
 	// waited for is there. The pool is not kept over a restart: clients submit again
 	// until they see their transaction in a block.
-	out.Mempool.MaxTxBytes = maxTxBytes
+	out.Mempool.MaxTxBytes = ledger.MaxTx
 	out.Mempool.MaxTxsBytes = 64 << 20
 	out.Mempool.KeepInvalidTxsInCache = false
 

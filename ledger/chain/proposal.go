@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	maxTxBytes    = 64 << 10 // of one transaction; auditors refuse a block with more
 	maxBlockBytes = 1 << 20  // of one block; auditors refuse more
 	maxVerdicts   = 4096     // remembered; more than fit in a block of usual transactions
 )
@@ -59,7 +58,7 @@ func (a *application) ProcessProposal(_ context.Context, req *abci.RequestProces
 
 // check is Check, once for each transaction, state and time.
 func (a *application) check(view ledger.View, height, now int64, tx []byte) ledger.Result {
-	if len(tx) > maxTxBytes {
+	if len(tx) > ledger.MaxTx {
 		return tooLarge
 	}
 	at := question{sha256.Sum256(tx), height, now}
