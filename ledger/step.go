@@ -193,6 +193,7 @@ type ModelRecord struct {
 	Remainder Digest   // blob of the public remainder of the shared model
 	Values    Digest   // of the ciphertext to open; zero: none
 	C1        Digest   // of it
+	Ops       []Digest // that led to it
 }
 
 func (*ModelRecord) kind() kind { return 17 }
@@ -204,6 +205,7 @@ func (r *ModelRecord) code(c *coder) {
 	c.digest(&r.Remainder)
 	c.digest(&r.Values)
 	c.digest(&r.C1)
+	c.digests(&r.Ops, MaxInputs)
 }
 
 // Digest is what records of a quorum have in common.

@@ -1,8 +1,11 @@
 package circuit
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/commonseal/commonseal/he"
 )
@@ -15,6 +18,7 @@ const (
 	OpGradient OpKind = 1 // weights, then vectors block by block → a gradient for each group
 	OpSum      OpKind = 2 // ciphertexts → their sum
 	OpValue    OpKind = 3 // updates, direction → values
+	OpTotal    OpKind = 4 // values of several steps → their sum
 )
 
 // An Op is one recorded operation: what went in and what came out, by digest
@@ -27,22 +31,60 @@ type Op struct {
 	Outputs  []he.Digest
 }
 
-// Digest identifies the record.
-func (o Op) Digest() he.Digest {
-	b := []byte{byte(o.Kind)}
-	list := func(n int) { b = binary.BigEndian.AppendUint32(b, uint32(n)) }
-	list(o.Interval)
-	list(len(o.Groups))
+// Digest is SHA-256 of the encoding.
+func (o Op) Digest() he.Digest { return sha256.Sum256(o.Append(nil)) }
+
+// Append adds the one encoding of o to dst.
+func (o Op) Append(dst []byte) []byte {
+	b := append(dst, he.Version, byte(o.Kind))
+	number := func(n int) { b = binary.BigEndian.AppendUint32(b, uint32(n)) }
+	number(o.Interval)
+	number(len(o.Groups))
 	for _, g := range o.Groups {
-		list(g)
+		number(g)
 	}
 	for _, digests := range [][]he.Digest{o.Inputs, o.Outputs} {
-		list(len(digests))
+		number(len(digests))
 		for _, d := range digests {
 			b = append(b, d[:]...)
 		}
 	}
-	return he.HashParts("op", b)
+	return b
+}
+
+// ParseOp decodes exactly one record of an operation.
+func ParseOp(b []byte) (Op, error) {
+	var o Op
+	ok := len(b) >= 2 && b[0] == he.Version
+	number := func() int {
+		if ok = ok && len(b) >= 4; !ok {
+			return 0
+		}
+		n := binary.BigEndian.Uint32(b)
+		b = b[4:]
+		ok = n <= math.MaxInt32
+		return int(n)
+	}
+	if ok {
+		o.Kind, b = OpKind(b[1]), b[2:]
+	}
+	o.Interval = number()
+	for n := number(); ok && len(o.Groups) < n; {
+		o.Groups = append(o.Groups, number())
+	}
+	for _, digests := range []*[]he.Digest{&o.Inputs, &o.Outputs} {
+		n := number()
+		if ok = ok && n <= len(b)/len(he.Digest{}); !ok {
+			break
+		}
+		for range n {
+			*digests, b = append(*digests, he.Digest(b)), b[len(he.Digest{}):]
+		}
+	}
+	if !ok || len(b) > 0 {
+		return Op{}, errors.New("not the record of an operation; is it of another version?")
+	}
+	return o, nil
 }
 
 // A ReplayError says that an operation, done again, gives another output than
@@ -90,6 +132,16 @@ func (r *Replayer) compute(op Op) ([]*he.Ciphertext, error) {
 	case OpSum:
 		p := r.Steps.profile
 		cs, err := r.fetch(op.Inputs, p, p.Floor(), he.LogGradient)
+		if err != nil {
+			return nil, err
+		}
+		if len(cs) == 0 {
+			return nil, fmt.Errorf("a sum of nothing")
+		}
+		return []*he.Ciphertext{he.Add(cs...)}, nil
+	case OpTotal:
+		p := r.Values.profile
+		cs, err := r.fetch(op.Inputs, p, p.MaxLevel(), 2*p.LogScale())
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,214 @@
+// Package replay computes what a job's records say: from the ledger it derives
+// what a job is, and from recorded inputs it evaluates a step again, to the same
+// bytes wherever it is done (law L11). A node runs it to record, a company's
+// witness to check before it answers, an auditor afterwards.
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/circuit"
+	"github.com/commonseal/commonseal/he/multiparty"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// A Job is what everybody derives of a job alike. Step 0 is the start; step t is
+// the t-th gradient step. It is immutable.
+type Job struct {
+	ID               ledger.Digest
+	Task             ledger.Task
+	Steps            uint16
+	Profiles         he.Profiles
+	Roster           multiparty.Roster
+	Plan             circuit.Plan
+	Rows, Validation int // of all companies
+	twin             circuit.Twin
+	valued           []uint16
+}
+
+// TaskPlan is how a task whose parties have all consented packs rows and which
+// Galois keys it needs.
+func TaskPlan(t *ledger.Task, profiles he.Profiles) (circuit.Plan, error) {
+	var rows []int
+	for _, x := range t.Consents {
+		rows = append(rows, int(x.Rows))
+	}
+	plan, err := circuit.NewPlan(profiles.Train, int(t.Columns), rows)
+	if err != nil {
+		return circuit.Plan{}, err
+	}
+	if limit := circuit.ValuedCompanies(profiles.Release, plan.Packing.Width); len(rows) > limit {
+		return circuit.Plan{}, fmt.Errorf("%d companies of %d columns; profile %s values up to %d: take fewer columns", len(rows), t.Columns, profiles.Release.Name(), limit)
+	}
+	return plan, nil
+}
+
+// Packing is a plan's packing as the ledger has it.
+func Packing(p circuit.Plan) ledger.Packing {
+	k := p.Packing
+	return ledger.Packing{Width: uint16(k.Width), Baby: uint16(k.Baby), Stack: uint16(k.Stack), Back: k.Back}
+}
+
+// NewJob derives job j of the state v for a roster. It refuses a task whose
+// recorded packing is not what its consents lead to here.
+func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multiparty.Roster) (*Job, error) {
+	t, ok := ledger.TaskOf(v, j.Task)
+	if !ok || t.State != ledger.TaskReady {
+		return nil, fmt.Errorf("job %x is of a task that is not ready", j.ID[:6])
+	}
+	plan, err := TaskPlan(t, profiles)
+	if err != nil {
+		return nil, err
+	}
+	if Packing(plan) != t.Packing {
+		return nil, fmt.Errorf("task %s was packed as %+v, but its rows lead to %+v; compare versions", t.Name, t.Packing, Packing(plan))
+	}
+	rows, validation := t.Rows()
+	return &Job{
+		ID: j.ID, Task: *t, Steps: j.Steps, Profiles: profiles, Roster: roster, Plan: plan,
+		Rows: int(rows), Validation: int(validation), valued: j.Valued,
+		twin: circuit.Twin{LearningRate: LearningRate(j.LearningRate), Steps: int(j.Steps), Columns: int(t.Columns)},
+	}, nil
+}
+
+// LearningRate is what units of 2^-32 on the ledger come to; FixedRate is the
+// units of a rate.
+func LearningRate(units uint64) float64 { return math.Ldexp(float64(units), -32) }
+
+// FixedRate is the nearest number of units of 2^-32.
+func FixedRate(rate float64) uint64 { return uint64(math.Round(math.Ldexp(rate, 32))) }
+
+// IsValued says whether contributions are valued at a step. Without rows to
+// value them by they never are.
+func (j *Job) IsValued(step uint16) bool {
+	for _, t := range j.valued {
+		if t == step {
+			return j.Validation > 0
+		}
+	}
+	return false
+}
+
+// Interval is that of the polynomial at step t, from 1.
+func (j *Job) Interval(step uint16) int { return j.twin.Interval(int(step) - 1) }
+
+// Twin is the job's cleartext twin.
+func (j *Job) Twin() circuit.Twin { return j.twin }
+
+// Map is the collective map of a step.
+func (j *Job) Map(step uint16) *multiparty.Map {
+	if step == 0 {
+		return multiparty.StartMap(j.Profiles.Train, j.Plan.Packing.Width)
+	}
+	s := multiparty.TrainingStep{
+		Train: j.Profiles.Train, Release: j.Profiles.Release, Width: j.Plan.Packing.Width, Rows: j.Rows,
+		LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(int(step) - 1),
+		Interval: float64(j.Interval(step)), Next: float64(j.Interval(step + 1)),
+		Shared: step == j.Steps,
+	}
+	if j.IsValued(step) {
+		s.Valued, s.ValidationRows = j.Roster.N(), j.Validation
+	}
+	return s.Map()
+}
+
+// ErrInputs says that a ticket's record and what is at hand are of different
+// things.
+var ErrInputs = errors.New("the inputs are not those of the record; fetch them again by their digests")
+
+// Round is the map of a ticket applied to the inputs of its record: exactly
+// those (law L2), with exactly the c1 that the ticket names.
+func (j *Job) Round(ticket *ledger.Ticket, record *ledger.StepRecord, blob func(ledger.Digest) ([]byte, error)) (*multiparty.Round, error) {
+	m := j.Map(ticket.Step)
+	if ticket.Job != j.ID || record.Digest() != ticket.Record || len(record.Inputs) != len(m.Inputs) {
+		return nil, ErrInputs
+	}
+	inputs := make([]*he.Ciphertext, len(m.Inputs))
+	for i, in := range m.Inputs {
+		b, err := blob(record.Inputs[i])
+		if err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		if inputs[i], err = he.ParseCiphertext(b, in.Profile, in.Level, in.LogScale); err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		if inputs[i].Digest() != record.Inputs[i] || inputs[i].C1Digest() != ticket.C1s[i] {
+			return nil, fmt.Errorf("input %d: %w", i, ErrInputs)
+		}
+	}
+	return multiparty.NewRound(j.Roster, ticket.Round(), m, inputs)
+}
+
+// Start is the encryption of zero that everybody makes alike, which step 0
+// maps to a point and weights whose c1 nobody chose.
+func (j *Job) Start(pk *he.PublicKey) *he.Ciphertext {
+	p, digest := j.Profiles.Train, j.Roster.Digest()
+	return pk.EncryptZero(p.Floor(), p.LogScale(), he.PublicStream("replay/zero", digest[:], j.ID[:]))
+}
+
+// ParseOutput decodes what a step's map left at an index.
+func (j *Job) ParseOutput(step uint16, index int, b []byte) (*he.Ciphertext, error) {
+	p := j.Map(step).Outputs[index].Profile
+	return he.ParseCiphertext(b, p, p.MaxLevel(), p.LogScale())
+}
+
+// ParseUpdate decodes a local company's gradient.
+func (j *Job) ParseUpdate(b []byte) (*he.Ciphertext, error) {
+	p := j.Profiles.Train
+	return he.ParseCiphertext(b, p, p.Floor(), he.LogGradient)
+}
+
+// ParseVector decodes a ciphertext of a contribution.
+func (j *Job) ParseVector(b []byte) (*he.Ciphertext, error) {
+	p := j.Profiles.Train
+	return he.ParseCiphertext(b, p, p.MaxLevel(), p.LogScale())
+}
+
+// logValue bounds a kept coefficient of an update in units of η, doubled, and
+// of a direction, in bits above the scale: mean gradients of rows in [-1, 1]
+// stay below 2 wherever the polynomial is a sigmoid.
+const logValue = 3
+
+// Receiver is the key that values are opened to. They are for everybody to
+// read, so everybody derives it: flooding and cover hide all but the values from
+// whoever holds it (PROTOCOL §5.2).
+func (j *Job) Receiver() (*he.SecretKey, *he.PublicKey) {
+	p := j.Profiles.Release
+	seed := he.Seed(he.HashParts("replay/receiver", j.Roster.CRS[:], j.ID[:]))
+	sk := he.NewSecretKey(p, seed.Stream("secret"))
+	return sk, he.GenPublicKey(sk, he.QuerierSeed(j.Roster.Session, "values", 0), seed.Stream("public"))
+}
+
+// Release is the opening of the companies' values under a ticket.
+func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext) (*multiparty.Release, error) {
+	if ticket.Job != j.ID || len(ticket.C1s) != 1 || values.C1Digest() != ticket.C1s[0] {
+		return nil, ErrInputs
+	}
+	width := j.Plan.Packing.Width
+	var positions []int
+	for i := range j.Roster.N() {
+		positions = append(positions, circuit.ValuePosition(width, i))
+	}
+	_, receiver := j.Receiver()
+	flooding := multiparty.Flooding{Terms: len(j.valued), Width: width, LogA: logValue, LogB: logValue}
+	return multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+}
+
+// ParseValues decodes the sum of the companies' encrypted values.
+func (j *Job) ParseValues(b []byte) (*he.Ciphertext, error) {
+	p := j.Profiles.Release
+	return he.ParseCiphertext(b, p, p.MaxLevel(), 2*p.LogScale())
+}
+
+// Opened turns opened coefficients into values in units of 2^-32: a coefficient
+// is an inner product over Width, in units of η.
+func (j *Job) Opened(coefficients []float64) []int64 {
+	out := make([]int64, len(coefficients))
+	for i, c := range coefficients {
+		out[i] = int64(math.Round(math.Ldexp(c*j.twin.LearningRate*float64(j.Plan.Packing.Width), 32)))
+	}
+	return out
+}

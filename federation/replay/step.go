@@ -1,0 +1,202 @@
+package replay
+
+import (
+	"fmt"
+
+	"github.com/commonseal/commonseal/federation"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/circuit"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// An Evaluator evaluates a job's steps on contributions. It is used by one
+// goroutine and holds all of them, parsed.
+type Evaluator struct {
+	job    *Job
+	public *he.PublicKey
+	steps  *circuit.Evaluator
+	values *circuit.Valuer
+	blocks map[ledger.ContributionKind][][]circuit.Block // by company, in roster order
+	digest map[*he.Ciphertext]ledger.Digest              // of contributions, hashed once
+}
+
+// NewEvaluator takes the keys of the job's task.
+func NewEvaluator(job *Job, public *he.PublicKey, train, release *he.EvaluationKeys) (*Evaluator, error) {
+	steps, err := circuit.NewEvaluator(job.Plan, train)
+	if err != nil {
+		return nil, err
+	}
+	n := job.Roster.N()
+	return &Evaluator{
+		job: job, public: public, steps: steps, values: circuit.NewValuer(release), digest: map[*he.Ciphertext]ledger.Digest{},
+		blocks: map[ledger.ContributionKind][][]circuit.Block{ledger.Training: make([][]circuit.Block, n), ledger.Validation: make([][]circuit.Block, n)},
+	}, nil
+}
+
+// Contribute takes in a pooled company's blocks, by the digests of its
+// manifest.
+func (e *Evaluator) Contribute(use ledger.ContributionKind, company int, blocks [][]ledger.Digest, blob func(ledger.Digest) ([]byte, error)) error {
+	for _, digests := range blocks {
+		block := make(circuit.Block, len(digests))
+		for i, d := range digests {
+			b, err := blob(d)
+			if err != nil {
+				return err
+			}
+			if block[i], err = e.job.ParseVector(b); err != nil {
+				return err
+			}
+			if block[i].Digest() != d {
+				return fmt.Errorf("ciphertext %x: %w", d[:6], ErrInputs)
+			}
+			e.digest[block[i]] = d
+		}
+		if len(block) != e.job.Plan.Packing.Vectors() {
+			return fmt.Errorf("a block of %d vectors; the task's have %d", len(block), e.job.Plan.Packing.Vectors())
+		}
+		e.blocks[use][company] = append(e.blocks[use][company], block)
+	}
+	return nil
+}
+
+// A Step is what a step's evaluation gives: the inputs of its map, and the
+// operations that led to them.
+type Step struct {
+	Inputs []*he.Ciphertext
+	Ops    []circuit.Op
+}
+
+// Record is what a node records of the step, but for the job's own history.
+func (s Step) Record(r *ledger.StepRecord) {
+	for _, c := range s.Inputs {
+		r.Inputs = append(r.Inputs, c.Digest())
+		r.C1s = append(r.C1s, c.C1Digest())
+	}
+	for _, op := range s.Ops {
+		r.Ops = append(r.Ops, op.Digest())
+	}
+	last := s.Inputs[len(s.Inputs)-1]
+	r.Level, r.LogScale = uint8(last.Level()), uint16(last.LogScale)
+}
+
+// Start is step 0: an encryption of zero, which everybody makes.
+func (e *Evaluator) Start() Step { return Step{Inputs: []*he.Ciphertext{e.job.Start(e.public)}} }
+
+// Step evaluates step t at the point that the step before left: pooled
+// companies' blocks here, local companies' updates as they sent them.
+func (e *Evaluator) Step(step uint16, point, weights *he.Ciphertext, updates map[federation.Owed]*he.Ciphertext) (Step, error) {
+	j, valued := e.job, e.job.IsValued(step)
+	var out Step
+	own, checks := make([]*he.Ciphertext, j.Roster.N()), []*he.Ciphertext(nil)
+	var groups [][]circuit.Block
+	var pooled []int
+	var all, check []circuit.Block
+	for i, x := range j.Task.Consents {
+		if x.Local {
+			own[i] = updates[federation.Owed{Company: x.Company, Index: 0}]
+			if c := updates[federation.Owed{Company: x.Company, Index: 1}]; c != nil {
+				checks = append(checks, c)
+			}
+			if own[i] == nil {
+				return Step{}, fmt.Errorf("the update of %s is missing", x.Company)
+			}
+			continue
+		}
+		pooled = append(pooled, i)
+		groups = append(groups, e.blocks[ledger.Training][i])
+		all = append(all, e.blocks[ledger.Training][i]...)
+		check = append(check, e.blocks[ledger.Validation][i]...)
+	}
+	switch {
+	case len(pooled) == 0:
+		groups = nil
+	case !valued:
+		groups = [][]circuit.Block{all}
+	case len(check) > 0:
+		groups = append(groups, check)
+	}
+	xs, err := e.gradients(&out, step, point, groups)
+	if err != nil {
+		return Step{}, err
+	}
+	floor := j.Profiles.Train.Floor()
+	out.Inputs = []*he.Ciphertext{point.At(floor), weights.At(floor)}
+	if !valued {
+		for _, u := range own {
+			if u != nil {
+				xs = append(xs, u)
+			}
+		}
+		out.Inputs = append(out.Inputs, e.sum(&out, xs))
+		return out, nil
+	}
+	for k, i := range pooled {
+		own[i] = xs[k]
+	}
+	if len(pooled) > 0 && len(check) > 0 {
+		checks = append(checks, xs[len(pooled)])
+	}
+	out.Inputs = append(append(out.Inputs, own...), e.sum(&out, checks))
+	return out, nil
+}
+
+// gradients evaluates groups of blocks, and notes the operation.
+func (e *Evaluator) gradients(out *Step, step uint16, point *he.Ciphertext, groups [][]circuit.Block) ([]*he.Ciphertext, error) {
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	xs, err := e.steps.Gradient(point, e.job.Interval(step), groups)
+	if err != nil {
+		return nil, err
+	}
+	op := circuit.Op{Kind: circuit.OpGradient, Interval: e.job.Interval(step), Inputs: []he.Digest{point.Digest()}}
+	for _, g := range groups {
+		op.Groups = append(op.Groups, len(g))
+		for _, b := range g {
+			for _, c := range b {
+				op.Inputs = append(op.Inputs, e.digest[c])
+			}
+		}
+	}
+	out.note(op, nil, xs)
+	return xs, nil
+}
+
+// sum adds gradients up, and notes the operation.
+func (e *Evaluator) sum(out *Step, xs []*he.Ciphertext) *he.Ciphertext {
+	sum := he.Add(xs...)
+	out.note(circuit.Op{Kind: circuit.OpSum}, xs, []*he.Ciphertext{sum})
+	return sum
+}
+
+// Values are the companies' encrypted values summed over the valued steps, whose
+// maps left updates and directions; nil if no step is valued.
+func (e *Evaluator) Values(updates, directions []*he.Ciphertext) (*he.Ciphertext, []circuit.Op, error) {
+	var out Step
+	var terms []*he.Ciphertext
+	for i := range updates {
+		v, err := e.values.Value(updates[i], directions[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		out.note(circuit.Op{Kind: circuit.OpValue}, []*he.Ciphertext{updates[i], directions[i]}, []*he.Ciphertext{v})
+		terms = append(terms, v)
+	}
+	if len(terms) == 0 {
+		return nil, nil, nil
+	}
+	sum := he.Add(terms...)
+	out.note(circuit.Op{Kind: circuit.OpTotal}, terms, []*he.Ciphertext{sum})
+	return sum, out.Ops, nil
+}
+
+// note adds an operation with the digests of what went in and came out.
+func (s *Step) note(op circuit.Op, inputs, outputs []*he.Ciphertext) {
+	for _, c := range inputs {
+		op.Inputs = append(op.Inputs, c.Digest())
+	}
+	for _, c := range outputs {
+		op.Outputs = append(op.Outputs, c.Digest())
+	}
+	s.Ops = append(s.Ops, op)
+}
