@@ -71,6 +71,9 @@ func TestKeysWithAnotherProfile(t *testing.T) {
 	if _, err := base[0].EvaluationKeys(ps.Train).With(base[0].EvaluationKeys(ps.Release)); err == nil {
 		t.Error("keys of two profiles were merged")
 	}
+	if _, err := base[0].EvaluationKeys(ps.Train).With(nil); err == nil {
+		t.Error("keys that are not there were merged")
+	}
 }
 
 func TestKeySetInAnyOrder(t *testing.T) {

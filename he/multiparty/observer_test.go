@@ -227,6 +227,7 @@ func BenchmarkObserver(b *testing.B) {
 	base := found(b, ps, 3)
 	plan := Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1, 2, 3, 4, 8, 12}}
 	said := record(b, extend(b, base, plan, "task", ceremonyDefences{}))
+	held := 0
 	for b.Loop() {
 		o, err := NewKeySetObserver(plan, he.HashParts("task"), base[0].Epoch())
 		if err != nil {
@@ -240,5 +241,12 @@ func BenchmarkObserver(b *testing.B) {
 		if !o.Done() {
 			b.Fatal(o)
 		}
+		held = 0
+		for _, x := range o.exchanges {
+			for _, sum := range x.sums {
+				held += sum.Size()
+			}
+		}
 	}
+	b.ReportMetric(float64(held), "held-B")
 }
