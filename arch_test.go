@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"federation/table":   {},
 	"federation/wire":    {"federation", "ledger", "he", "proto/**"},
 	"federation/store":   {"ledger"},
-	"federation/replay":  {"federation", "he", "he/multiparty", "he/circuit", "ledger"},
+	"federation/replay":  {"federation", "federation/wire", "he", "he/multiparty", "he/circuit", "ledger"},
 	"federation/peer":    {"federation/wire", "ledger", "ledger/gate", "proto/**"},
 	"federation/node":    {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
 	"federation/agent":   {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
