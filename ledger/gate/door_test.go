@@ -81,6 +81,7 @@ func TestAttackCertificates(t *testing.T) {
 			if err := query(t, h.dialTLS(t, test.config.Clone())); status.Code(err) != codes.Unavailable {
 				t.Errorf("%v, want a connection that does not come about", err)
 			}
+			h.close() // and with it the handshake, which logs last
 			if !h.log.has(test.logged) {
 				t.Errorf("the log does not say %q: %s", test.logged, h.log.text.String())
 			}

@@ -35,7 +35,7 @@ func identity(tb testing.TB, name string) *Identity {
 	return id
 }
 
-// Members are who is on the ledger.
+// members are who is on the ledger.
 type members struct {
 	mu      sync.Mutex
 	names   map[ledger.Key]string
@@ -83,6 +83,14 @@ func (l *logbook) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+// logger writes into the book; nil has none.
+func (l *logbook) logger() *slog.Logger {
+	if l == nil {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func (l *logbook) has(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +111,7 @@ type house struct {
 func open(tb testing.TB, m *members, off defence, inMemory bool, register func(*grpc.Server)) *house {
 	tb.Helper()
 	h := &house{log: &logbook{}, done: make(chan struct{})}
-	h.door = NewDoor(identity(tb, "val"), m.admit, slog.New(slog.NewTextHandler(h.log, nil)))
+	h.door = NewDoor(identity(tb, "val"), m.admit, h.log.logger())
 	h.door.off = off
 	h.server = grpc.NewServer(h.door.Options()...)
 	register(h.server)
