@@ -125,7 +125,7 @@ func TestAttackRevokedPeer(t *testing.T) {
 		h := open(t, m, off, false, ledgerOf(c))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { h.door.Run(ctx, m.next) })
+		running.Go(func() { h.door.Run(ctx, m.wait) })
 		ann := identity(t, "ann")
 		conn, other := h.dial(t, ann), h.dial(t, identity(t, "bob"))
 		follow := func(conn grpc.ClientConnInterface) grpc.ServerStreamingClient[commonsealv1.FollowResponse] {

@@ -55,16 +55,17 @@ func reach(t *testing.T, f *Follower, height int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	for {
+	last, err := f.Wait(ctx, height-1)
+	for err == nil && f.Now() == 0 { // the replica's own, before the first block
 		next := f.Changed()
-		if f.Height() >= height && f.Now() != 0 {
-			return
-		}
 		select {
 		case <-next:
 		case <-ctx.Done():
-			t.Fatalf("the follower is at %d, not at %d", f.Height(), height)
+			err = ctx.Err()
 		}
+	}
+	if err != nil {
+		t.Fatalf("the follower is at %d, not at %d: %v", last, height, err)
 	}
 }
 

@@ -39,6 +39,7 @@ func identity(tb testing.TB, name string) *Identity {
 type members struct {
 	mu      sync.Mutex
 	names   map[ledger.Key]string
+	height  int64 // of the block that changed them last
 	changed chan struct{}
 }
 
@@ -61,14 +62,26 @@ func (m *members) revoke(key ledger.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.names, key)
+	m.height++
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
-func (m *members) next() <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.changed
+// wait is the wait of the state that they are in.
+func (m *members) wait(ctx context.Context, above int64) (int64, error) {
+	for {
+		m.mu.Lock()
+		height, changed := m.height, m.changed
+		m.mu.Unlock()
+		if height > above {
+			return height, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-changed:
+		}
+	}
 }
 
 // A logbook is what a door logged.
