@@ -154,21 +154,16 @@ func TestTreeIsAMapAndAList(t *testing.T) {
 	})
 }
 
+// Blocks of 300 transactions of 300 bytes with 4 writes each, half of them to
+// keys that are there.
 func BenchmarkCommit(b *testing.B) {
 	const txs, writes = 300, 4
 	for _, keys := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			tree := open(b, b.TempDir())
-			rng := rand.New(rand.NewPCG(1, 2))
-			for n := 0; n < keys; n += 5000 {
-				put(b, tree, block(rng, 0, n, 5000))
-			}
+			tree, next := filled(b, keys)
 			for b.Loop() {
 				b.StopTimer()
-				out := block(rng, txs, keys, 0)
-				for len(out.Writes) < txs*writes {
-					out = block(rng, txs, keys, txs*writes)
-				}
+				out := next(txs, txs*writes)
 				b.StartTimer()
 				put(b, tree, out)
 			}
@@ -177,30 +172,41 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// block makes leaves of 300 bytes and n writes: half of them to any of the known
-// keys, half new.
-func block(rng *rand.Rand, leaves, known, n int) (out ledger.Outcome) {
-	writes := map[uint64]bool{}
-	for len(writes) < n {
-		k := rng.Uint64()
-		if known > 0 && len(writes)%2 == 0 {
-			k = uint64(rng.IntN(known))
+// filled makes a tree on disk with a number of keys, and a source of blocks with
+// so many leaves and writes, half of them to known keys.
+func filled(tb testing.TB, keys int) (*Tree, func(leaves, writes int) ledger.Outcome) {
+	tree := open(tb, tb.TempDir())
+	rng := rand.New(rand.NewPCG(1, 2))
+	var known []uint64
+	random := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
 		}
-		writes[k] = true
+		return b
 	}
-	for _, k := range slices.Sorted(maps.Keys(writes)) {
-		value := make([]byte, 100)
-		for i := range value {
-			value[i] = byte(rng.Uint32())
+	next := func(leaves, writes int) (out ledger.Outcome) {
+		block := map[uint64]bool{}
+		for len(block) < writes {
+			k := rng.Uint64()
+			if len(known) >= keys && len(block)%2 == 0 {
+				k = known[rng.IntN(len(known))]
+			}
+			block[k] = true
 		}
-		out.Writes = append(out.Writes, ledger.Write{Key: fmt.Appendf(nil, "key/%016x", k), Value: value})
-	}
-	for range leaves {
-		leaf := make([]byte, 300)
-		for i := range leaf {
-			leaf[i] = byte(rng.Uint32())
+		for _, k := range slices.Sorted(maps.Keys(block)) {
+			out.Writes = append(out.Writes, ledger.Write{Key: fmt.Appendf(nil, "key/%016x", k), Value: random(100)})
+			if len(known) < keys {
+				known = append(known, k)
+			}
 		}
-		out.Leaves = append(out.Leaves, leaf)
+		for range leaves {
+			out.Leaves = append(out.Leaves, random(300))
+		}
+		return out
 	}
-	return out
+	for len(known) < keys {
+		put(tb, tree, next(0, min(5000, keys)))
+	}
+	return tree, next
 }
