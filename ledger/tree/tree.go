@@ -61,6 +61,8 @@ type Tree struct {
 	pruned uint64 // the last version whose nodes were deleted
 	staged *staged
 	broken error // why no block may follow until the tree is opened again
+
+	failpoint func(name string) // tests crash here; nil outside them
 }
 
 // A staged block waits for its commit.
@@ -277,6 +279,7 @@ func (t *Tree) store(next *staged) error {
 		if _, _, err := t.state.SaveVersion(); err != nil {
 			return err
 		}
+		t.pass("state saved")
 		for _, w := range next.writes {
 			if err := set(txn, stateRow(w.Key), w.Value); err != nil {
 				return err
@@ -316,7 +319,16 @@ func (t *Tree) transact(at uint64, write func(txn *badger.Txn) error) error {
 	if err != nil {
 		return err
 	}
+	t.pass("written")
+	defer t.pass("committed")
 	return txn.CommitAt(at, nil)
+}
+
+// pass is a point at which a test may crash the process.
+func (t *Tree) pass(point string) {
+	if t.failpoint != nil {
+		t.failpoint(point)
+	}
 }
 
 // usable says why no block may follow.

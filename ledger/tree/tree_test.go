@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -152,6 +153,77 @@ func TestTreeIsAMapAndAList(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The vectors are CometBFT v0.40.0's: crypto/merkle.ProofsFromByteSlices over the
+// two leaves, confirmed by its ValueOp for either.
+func TestRootIsCometBFTsMap(t *testing.T) {
+	for _, test := range []struct {
+		size       uint64
+		log, state byte
+		want       string
+	}{
+		{0, 0x11, 0xaa, "964f1c50992250289b08286910d7ca5037d9d7e2dbff6c13ddf050126ba1c587"},
+		{258, 0x22, 0xab, "20e53231da2b340d0c860d8d713af5bf11322421effeb3d0899f17c08246bedc"},
+	} {
+		log := Head{test.size, ledger.Digest(bytes.Repeat([]byte{test.log}, 32))}
+		state := ledger.Digest(bytes.Repeat([]byte{test.state}, 32))
+		if got := fmt.Sprintf("%x", underRoot(log, state)); got != test.want {
+			t.Errorf("root over a log of %d = %s, want %s", test.size, got, test.want)
+		}
+	}
+}
+
+// A block that changes nothing leaves the root, whatever its height, so that
+// CometBFT makes no block to prove a new one.
+func TestIdleBlocksLeaveTheRoot(t *testing.T) {
+	tree := open(t, "")
+	if tree.Height() != -1 || tree.Root() != (ledger.Digest{}) {
+		t.Errorf("a new tree has height %d and root %x", tree.Height(), tree.Root())
+	}
+	writes := []ledger.Write{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b"), Value: []byte("2")}}
+	for _, genesis := range []ledger.Outcome{{}, {Writes: writes}} {
+		root := put(t, tree, genesis)
+		for range 3 {
+			if got := put(t, tree, ledger.Outcome{}); got != root {
+				t.Errorf("an empty block made root %x out of %x", got, root)
+			}
+		}
+		same := append([]ledger.Write{{Key: []byte("A")}}, genesis.Writes...)
+		if got := put(t, tree, ledger.Outcome{Writes: same}); got != root {
+			t.Errorf("a block that wrote what was there made root %x out of %x", got, root)
+		}
+	}
+}
+
+func TestStageRefuses(t *testing.T) {
+	tree := open(t, "")
+	put(t, tree, ledger.Outcome{})
+	write := func(key, value string) ledger.Write { return ledger.Write{Key: []byte(key), Value: []byte(value)} }
+	for _, test := range []struct {
+		name   string
+		height int64
+		writes []ledger.Write
+		want   string
+	}{
+		{"the same height again", 0, nil, "does not follow block 0"},
+		{"a height too many", 2, nil, "does not follow block 0"},
+		{"writes out of order", 1, []ledger.Write{write("b", "1"), write("a", "1")}, "does not come after"},
+		{"a key twice", 1, []ledger.Write{write("a", "1"), write("a", "2")}, "does not come after"},
+		{"an empty value", 1, []ledger.Write{write("a", "")}, "an empty value"},
+		{"no key", 1, []ledger.Write{write("", "1")}, "a key of 0 bytes"},
+		{"a long key", 1, []ledger.Write{write(strings.Repeat("k", maxKey+1), "1")}, "a key of 1025 bytes"},
+		{"too many writes", 1, make([]ledger.Write, MaxChanges), "propose smaller blocks"},
+	} {
+		_, err := tree.Stage(test.height, ledger.Outcome{Writes: test.writes})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+		if err := tree.Commit(); err == nil {
+			t.Errorf("%s: something was committed", test.name)
+		}
+	}
+	put(t, tree, ledger.Outcome{Writes: []ledger.Write{write("a", "1")}})
 }
 
 // Blocks of 300 transactions of 300 bytes with 4 writes each, half of them to
