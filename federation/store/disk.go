@@ -54,6 +54,12 @@ func openDisk(dir string, as func(badger.Options) badger.Options, with settings)
 	if err := d.room(0); err != nil {
 		return nil, err
 	}
+	if err := removeEmptyLogs(dir); err != nil {
+		return nil, &DiskError{Op: "open " + dir, Cause: err}
+	}
+	if err := checkTables(dir); err != nil {
+		return nil, err
+	}
 	o := badger.DefaultOptions(dir).WithLogger(nil).WithMetricsEnabled(false).
 		WithMemTableSize(memtable).WithNumMemtables(2).
 		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithNumCompactors(2).
@@ -66,6 +72,31 @@ func openDisk(dir string, as func(badger.Options) badger.Options, with settings)
 	}
 	d.db = db
 	return d, nil
+}
+
+// removeEmptyLogs removes logs of no bytes, which a process leaves that ends
+// between making one and giving it its size, and with which Badger does not open.
+func removeEmptyLogs(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range files {
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if isLog(entry.Name()) && info.Size() == 0 {
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func isLog(name string) bool {
+	return strings.HasSuffix(name, ".mem") || strings.HasSuffix(name, ".vlog")
 }
 
 func (d *disk) close() error {
