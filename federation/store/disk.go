@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -31,8 +32,8 @@ type disk struct {
 	mu     sync.RWMutex // held for writing while closing
 	closed bool
 
-	writing sync.Mutex // guards failed; held while committing
-	failed  error      // of an earlier commit
+	writing sync.Mutex                // held while committing
+	failed  atomic.Pointer[DiskError] // of the first commit that failed
 }
 
 // forJournal keeps every value in the write-ahead log, never in the value log:
@@ -112,12 +113,17 @@ func (d *disk) close() error {
 	return nil
 }
 
-// use lets f use the database unless it is closed.
+// use lets f use the database unless it is closed or failed. What a failed commit
+// wrote may be read but not be on disk: who finds it there must not take it for
+// acknowledged, so nothing is read any more either.
 func (d *disk) use(op string, f func() error) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.closed {
 		return &DiskError{Op: op + " in " + d.dir, Cause: os.ErrClosed}
+	}
+	if failed := d.failed.Load(); failed != nil {
+		return failed
 	}
 	return f()
 }
@@ -176,8 +182,8 @@ func (d *disk) commit(writes []write, durable bool) error {
 	return d.use("write", func() error {
 		d.writing.Lock()
 		defer d.writing.Unlock()
-		if d.failed != nil {
-			return d.failed
+		if failed := d.failed.Load(); failed != nil {
+			return failed
 		}
 		size := 0
 		for _, w := range writes {
@@ -189,8 +195,8 @@ func (d *disk) commit(writes []write, durable bool) error {
 		if err := d.write(writes, durable); err != nil {
 			// What reached the disk is unknown, and so is what a second sync would
 			// say: only opening again tells.
-			d.failed = &DiskError{Op: "write in " + d.dir, Cause: err}
-			return d.failed
+			d.failed.Store(&DiskError{Op: "write in " + d.dir, Cause: err})
+			return d.failed.Load()
 		}
 		return nil
 	})
