@@ -3,7 +3,7 @@ module github.com/commonseal/commonseal
 go 1.26.8
 
 require (
-	github.com/dgraph-io/badger/v4 v4.9.6 // journal and blobs on disk
+	github.com/dgraph-io/badger/v4 v4.9.6 // the journal of federation/store
 	github.com/spf13/cobra v1.10.2 // commands, flags and help
 	github.com/tuneinsight/lattigo/v5 v5.0.7 // rings, transforms and evaluators (docs/adr/0001)
 	github.com/vbauerster/mpb/v8 v8.9.3 // progress bars with the time left
