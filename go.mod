@@ -7,6 +7,8 @@ require (
 	github.com/tuneinsight/lattigo/v5 v5.0.7 // rings, transforms and evaluators (docs/adr/0001)
 	github.com/vbauerster/mpb/v8 v8.9.3 // progress bars with the time left
 	gonum.org/v1/gonum v0.17.0 // cleartext twins and least squares
+	google.golang.org/grpc v1.85.0 // calls between processes
+	google.golang.org/protobuf v1.36.12 // their messages; protoc-gen-go in tools/gen has the same version
 )
 
 // Test dependencies.
@@ -95,7 +97,5 @@ require (
 	golang.org/x/tools v0.49.0 // indirect
 	gonum.org/v1/plot v0.17.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/grpc v1.85.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )

@@ -1,0 +1,14 @@
+// Generators of `make proto`, at the versions of the runtimes in the main go.mod.
+module github.com/commonseal/commonseal/tools/gen
+
+go 1.26.8
+
+tool (
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	google.golang.org/protobuf/cmd/protoc-gen-go
+)
+
+require (
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
