@@ -1,0 +1,203 @@
+package chain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/commonseal/commonseal/ledger"
+	"github.com/commonseal/commonseal/ledger/tree"
+)
+
+// An App is what a chain replicates: a state and the functions that change it.
+// All of them are pure, and none panics on anything a transaction contains.
+type App struct {
+	Tree *tree.Tree // opened and, after [Node.Run], closed by the caller
+
+	Genesis func(state []byte) ([]ledger.Write, error)
+	Apply   func(ledger.View, ledger.Block) ledger.Outcome
+	Check   func(view ledger.View, now int64, tx []byte) ledger.Result
+}
+
+// application is an App as CometBFT drives it (ABCI 2.0).
+//
+// It is called on several connections at once (the local client with one lock for
+// all of them would let a slow CheckTx hold up consensus): what it shares is
+// under mu, and what is checked is checked against a committed snapshot.
+//
+// Nothing here recovers from a panic and no block is refused with a code: an
+// error from FinalizeBlock or Commit is a fault of this machine, and the node
+// halts, as it must before its state differs from the others'.
+type application struct {
+	abci.BaseApplication // for snapshots, of which there are none: blocks are kept from genesis
+	App
+
+	door     *door
+	peers    []string // of whom connections are accepted
+	verdicts verdicts
+
+	mu        sync.Mutex
+	view      ledger.View // committed
+	height    int64       // of view
+	now       int64       // header time of height, Unix milliseconds
+	staged    int64       // time of the block finalized last
+	committed chan struct{}
+}
+
+func newApplication(a App, d *door, peers []string) *application {
+	return &application{App: a, door: d, peers: peers, view: a.Tree.View(), height: a.Tree.Height(), committed: make(chan struct{})}
+}
+
+// resume sets the time of the block the state stands at, after a start.
+func (a *application) resume(now int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = now
+}
+
+// Query answers CometBFT's question whether to let a peer in, and nothing else:
+// only the listed validators, whatever key another one proves.
+func (a *application) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if strings.HasPrefix(req.Path, "/p2p/filter/addr/") { // it proves no key yet
+		return &abci.ResponseQuery{}, nil
+	}
+	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
+		for _, peer := range a.peers {
+			if strings.HasPrefix(peer, id+"@") {
+				return &abci.ResponseQuery{}, nil
+			}
+		}
+	}
+	return &abci.ResponseQuery{Code: uint32(ledger.Forbidden), Log: "not a listed validator"}, nil
+}
+
+// Info is where this machine's state stands. CometBFT replays blocks from there,
+// so the state may lag behind the stored blocks, by a crash, and never leads.
+func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
+	a.door.enter()
+	defer a.door.leave()
+	height := a.Tree.Height()
+	if height < 1 { // at height 0 it sends InitChain, again if need be
+		return &abci.ResponseInfo{}, nil
+	}
+	root := a.Tree.Root()
+	return &abci.ResponseInfo{LastBlockHeight: height, LastBlockAppHash: root[:]}, nil
+}
+
+// InitChain writes the genesis state. After a crash before block 1 it is called
+// again, and answers with what is there.
+func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
+	a.door.enter()
+	defer a.door.leave()
+	if a.Tree.Height() < 0 {
+		var state []byte
+		if err := json.Unmarshal(req.AppStateBytes, &state); err != nil {
+			return nil, fmt.Errorf("chain: the application state in the genesis file: %w; ask the founder for the file again", err)
+		}
+		writes, err := a.Genesis(state)
+		if err != nil {
+			return nil, fmt.Errorf("chain: the genesis state: %w", err)
+		}
+		if _, err := a.Tree.Stage(0, ledger.Outcome{Writes: writes}); err != nil {
+			return nil, fmt.Errorf("chain: the genesis state: %w", err)
+		}
+		if err := a.Tree.Commit(); err != nil {
+			return nil, fmt.Errorf("chain: the genesis state: %w", err)
+		}
+	}
+	a.publish(req.Time.UnixMilli())
+	root := a.Tree.Root()
+	return &abci.ResponseInitChain{AppHash: root[:]}, nil
+}
+
+// CheckTx decides whether a transaction may wait in the mempool: against the
+// last committed state at its block's time.
+func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
+	a.door.enter()
+	defer a.door.leave()
+	view, height, now := a.last()
+	r := a.check(view, height, now, req.Tx)
+	return &abci.ResponseCheckTx{Code: uint32(r.Code), Log: r.Detail}, nil
+}
+
+// FinalizeBlock applies a decided block and stages what it changes. A refused
+// transaction is a result code. Misbehavior and the votes of the last commit have
+// no consequences in this version, so a replay needs the blocks alone.
+func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+	a.door.enter()
+	defer a.door.leave()
+	now := req.Time.UnixMilli() // the header's: the machine's clock is no part of a state
+	out := a.Apply(a.Tree.View(), ledger.Block{Height: req.Height, Time: now, Txs: req.Txs})
+	if len(out.Results) != len(req.Txs) {
+		return nil, fmt.Errorf("chain: block %d: %d results for %d transactions: a fault in this program", req.Height, len(out.Results), len(req.Txs))
+	}
+	root, err := a.Tree.Stage(req.Height, out)
+	if err != nil {
+		return nil, fmt.Errorf("chain: block %d: %w", req.Height, err)
+	}
+	a.mu.Lock()
+	a.staged = now
+	a.mu.Unlock()
+	results := make([]*abci.ExecTxResult, len(out.Results))
+	for i, r := range out.Results {
+		// CometBFT hashes the code into the next header; the detail is for people.
+		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
+	}
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+}
+
+// Commit makes the staged block durable. RetainHeight 0: every block is kept, an
+// auditor replays from genesis.
+func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	a.door.enter()
+	defer a.door.leave()
+	if err := a.Tree.Commit(); err != nil {
+		return nil, fmt.Errorf("chain: commit: %w", err)
+	}
+	a.mu.Lock()
+	now := a.staged
+	a.mu.Unlock()
+	a.publish(now)
+	return &abci.ResponseCommit{}, nil
+}
+
+// publish makes the tree's last commit, of a block with time now, what is
+// checked against, and wakes those who wait for it.
+func (a *application) publish(now int64) {
+	view, height := a.Tree.View(), a.Tree.Height()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.view, a.height, a.now = view, height, now
+	close(a.committed)
+	a.committed = make(chan struct{})
+}
+
+// last is the last committed state, its height and its block's time.
+func (a *application) last() (ledger.View, int64, int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.view, a.height, a.now
+}
+
+// wait returns the height of the committed state once it is above.
+func (a *application) wait(ctx context.Context, stop <-chan struct{}, above int64) (int64, error) {
+	for {
+		a.mu.Lock()
+		height, committed := a.height, a.committed
+		a.mu.Unlock()
+		if height > above {
+			return height, nil
+		}
+		select {
+		case <-committed:
+		case <-stop:
+			return height, ErrStopped
+		case <-ctx.Done():
+			return height, context.Cause(ctx)
+		}
+	}
+}

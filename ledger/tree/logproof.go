@@ -1,0 +1,92 @@
+package tree
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// A HeadProof shows the head of the log under a root.
+type HeadProof struct {
+	Log   Head
+	State ledger.Digest // root of the state tree
+}
+
+// A LeafProof shows that a leaf is in the log of a size. Who has the head of
+// another size needs a [GrowthProof] between the two.
+type LeafProof struct {
+	Index, Size uint64
+
+	path []ledger.Digest
+}
+
+// A GrowthProof shows that a log of To leaves begins with the log of From leaves:
+// that nothing was taken out, changed or put in between.
+type GrowthProof struct {
+	From, To uint64
+
+	path []ledger.Digest
+}
+
+// ProveHead proves the head of the log; see [HeadProof].
+func (s *Snapshot) ProveHead() []byte {
+	p := HeadProof{Log: s.commit.Log, State: s.commit.State}
+	return p.Append(nil)
+}
+
+// Verify returns an error unless the head is under the root.
+func (p *HeadProof) Verify(root ledger.Digest) error {
+	if underRoot(p.Log, p.State) != root {
+		return errors.New("verify the log's head: it leads to another root")
+	}
+	return nil
+}
+
+// Verify returns an error unless the leaf has the proof's index in the log of
+// that head.
+func (p *LeafProof) Verify(log Head, leaf []byte) error {
+	if p.Size != log.Size {
+		return fmt.Errorf("verify leaf %d: the proof is for %d leaves, the head for %d", p.Index, p.Size, log.Size)
+	}
+	h := rfc6962.DefaultHasher
+	if err := proof.VerifyInclusion(h, p.Index, p.Size, h.HashLeaf(leaf), hashes(p.path), log.Root[:]); err != nil {
+		return fmt.Errorf("verify leaf %d: %w", p.Index, short(err))
+	}
+	return nil
+}
+
+// Verify returns an error unless the log of one head begins with that of the
+// other.
+func (p *GrowthProof) Verify(from, to Head) error {
+	if p.From != from.Size || p.To != to.Size {
+		return fmt.Errorf("verify growth: the proof is from %d to %d leaves, the heads from %d to %d", p.From, p.To, from.Size, to.Size)
+	}
+	h := rfc6962.DefaultHasher
+	if p.From == 0 && from.Root != ledger.Digest(h.EmptyRoot()) {
+		return errors.New("verify growth: no leaves, and yet a root")
+	}
+	if err := proof.VerifyConsistency(h, p.From, p.To, hashes(p.path), from.Root[:], to.Root[:]); err != nil {
+		return fmt.Errorf("verify growth from %d to %d leaves: %w", p.From, p.To, short(err))
+	}
+	return nil
+}
+
+// short leaves out the two roots, which the error prints as lists of bytes.
+func short(err error) error {
+	if errors.As(err, new(proof.RootMismatchError)) {
+		return errors.New("it leads to another root")
+	}
+	return err
+}
+
+func hashes(path []ledger.Digest) [][]byte {
+	out := make([][]byte, len(path))
+	for i := range path {
+		out[i] = path[i][:]
+	}
+	return out
+}

@@ -1,0 +1,296 @@
+// Package tree keeps a ledger's state and its log of transactions on disk, under
+// one root that anybody can be shown proofs against.
+//
+// The state is an IAVL tree (proofs of presence and of absence), the log an
+// RFC 6962 tree (proofs of inclusion and of growth); the root is the Merkle map
+// of the two, as CometBFT's ProofsFromMap computes it:
+//
+//	root = H(1 ‖ leaf("log", size ‖ log root) ‖ leaf("state", state root))
+//
+// A block goes in by [Tree.Stage], which tells the root and stores nothing, and
+// [Tree.Commit], which stores it in one Badger transaction: whatever kills a
+// process, its tree is that after some block. No height and no time enters the
+// root: a block that changes nothing leaves it, so an idle chain makes no block.
+//
+// Badger runs with timestamps that we give, block h at h+1. A [Snapshot] is a
+// timestamp, so reading never waits for writing, and the heights before the last
+// need no copies: Badger keeps what they saw.
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cosmos/iavl"
+	"github.com/dgraph-io/badger/v4"
+	"github.com/transparency-dev/merkle/compact"
+
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// Recent is how many heights before the last [Tree.At] still has.
+const Recent = 100
+
+const (
+	maxKey    = 1 << 10 // bytes of a key of the state
+	cacheSize = 20_000  // nodes of the state tree held in memory
+
+	// Badger takes 15 % of a memtable in one transaction, which bounds what a
+	// block may change; TestCommitBound has the block.
+	diskTable   = 64 << 20
+	memoryTable = 64 << 20
+)
+
+// A Tree is a ledger's state and log. Its methods are safe for concurrent use.
+type Tree struct {
+	db    *badger.DB
+	reads reads
+	last  atomic.Pointer[commit]
+
+	mu     sync.Mutex // guards what is below, and lets one block at a time in
+	state  *iavl.MutableTree
+	nodes  *nodes // where state keeps its nodes
+	log    *compact.Range
+	staged *staged
+	broken error // why no block may follow until the tree is opened again
+}
+
+// A staged block waits for its commit.
+type staged struct {
+	commit commit
+	writes []ledger.Write
+	leaves [][]byte
+	log    *compact.Range
+	nodes  []logNode
+}
+
+// Open opens the tree kept in a directory, which it makes if need be; "" is a
+// tree in memory. Two processes cannot have one open: the second gets an error.
+func Open(dir string) (*Tree, error) {
+	db, err := badger.OpenManaged(options(dir))
+	if err != nil {
+		return nil, fmt.Errorf("open state in %q: %w", dir, err)
+	}
+	t := &Tree{db: db, nodes: &nodes{db: db}}
+	if err := t.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open state in %q: %w", dir, err), db.Close())
+	}
+	return t, nil
+}
+
+// options are Badger's for a directory.
+//
+// SyncWrites stays off. The operating system has what a killed process wrote; a
+// power cut may take the last blocks, from the end. The tree may so fall behind
+// the blocks but never be ahead of them, and both who feed it cope with that: a
+// validator's CometBFT, which does sync, replays from [Tree.Height], and a
+// follower follows from there.
+func options(dir string) badger.Options {
+	opts := badger.DefaultOptions(dir).
+		WithLogger(nil).
+		WithMetricsEnabled(false).
+		WithSyncWrites(false).
+		WithDetectConflicts(false). // one writer
+		WithCompression(0).WithBlockCacheSize(0).
+		WithNumMemtables(2).WithNumCompactors(2).
+		WithValueLogFileSize(16 << 20). // which no value is large enough for
+		WithMemTableSize(diskTable)
+	if dir == "" {
+		opts = opts.WithInMemory(true).WithMemTableSize(memoryTable)
+	}
+	return opts
+}
+
+// load reads the last commit and what staging the next one needs.
+func (t *Tree) load() error {
+	last := commit{Height: -1}
+	txn := t.db.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	row, err := get(txn, commitRow)
+	if err == nil && row != nil {
+		last, err = parseCommit(row)
+	}
+	if err != nil {
+		return err
+	}
+	t.nodes.at = last.timestamp()
+	t.state = iavl.NewMutableTree(t.nodes, cacheSize, true, iavl.NewNopLogger(), iavl.FlushThresholdOption(math.MaxInt))
+	version, err := t.state.Load()
+	if err != nil {
+		return err
+	}
+	if uint64(version) != last.timestamp() {
+		return fmt.Errorf("the state tree is of version %d, the last block's is %d; delete the directory and replay", version, last.timestamp())
+	}
+	if t.log, err = loadLog(txn, last.Log.Size); err != nil {
+		return err
+	}
+	t.reads.pins = map[uint64]int{}
+	t.last.Store(&last)
+	return nil
+}
+
+// Close waits for the reads that have begun and closes the tree. Snapshots read
+// nothing afterwards; what was staged is forgotten. It must not be called from
+// within a Range.
+func (t *Tree) Close() error {
+	if !t.reads.close() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.staged, t.broken = nil, errClosed
+	return errors.Join(t.state.Close(), t.db.Close())
+}
+
+// Height is the height of the last committed block: 0 after genesis, -1 before.
+func (t *Tree) Height() int64 { return t.last.Load().Height }
+
+// Root is the root after the last committed block, zero before genesis.
+func (t *Tree) Root() ledger.Digest { return t.last.Load().Root() }
+
+// Leaves is the size of the log after the last committed block.
+func (t *Tree) Leaves() uint64 { return t.last.Load().Log.Size }
+
+// Stage computes the root that the block of a height leads to, which must be the
+// one after the last committed. It stores nothing: another Stage of that height
+// replaces it. The tree keeps the bytes of the outcome, so they must not change.
+func (t *Tree) Stage(height int64, out ledger.Outcome) (ledger.Digest, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return ledger.Digest{}, fmt.Errorf("stage block %d: %w", height, err)
+	}
+	t.staged = nil
+	t.state.Rollback()
+	next := &staged{commit: commit{Height: height}, leaves: out.Leaves}
+	if err := t.stage(next, out); err != nil {
+		return ledger.Digest{}, fmt.Errorf("stage block %d: %w", height, err)
+	}
+	t.staged = next
+	return next.commit.Root(), nil
+}
+
+func (t *Tree) stage(next *staged, out ledger.Outcome) error {
+	last := t.last.Load()
+	if next.commit.Height != last.Height+1 {
+		return fmt.Errorf("it does not follow block %d", last.Height)
+	}
+	if err := checkWrites(out.Writes); err != nil {
+		return err
+	}
+	txn := t.db.NewTransactionAt(last.timestamp(), false)
+	defer txn.Discard()
+	for _, w := range out.Writes {
+		now, err := get(txn, stateRow(w.Key))
+		if err != nil {
+			return err
+		}
+		// A node's hash has the height it was written at, so writing what is
+		// there already would change the root.
+		if bytes.Equal(now, w.Value) {
+			continue
+		}
+		if w.Value == nil {
+			_, _, err = t.state.Remove(w.Key)
+		} else {
+			_, err = t.state.Set(w.Key, w.Value)
+		}
+		if err != nil {
+			return err
+		}
+		next.writes = append(next.writes, w)
+	}
+	next.commit.State = ledger.Digest(t.state.WorkingHash())
+	var err error
+	if next.log, next.nodes, err = appendLeaves(t.log, out.Leaves); err != nil {
+		return err
+	}
+	next.commit.Log, err = headOf(next.log)
+	return err
+}
+
+// checkWrites holds writes to what Outcome promises.
+func checkWrites(writes []ledger.Write) error {
+	for i, w := range writes {
+		switch {
+		case len(w.Key) == 0 || len(w.Key) > maxKey:
+			return fmt.Errorf("write %d: a key of %d bytes, want 1 to %d", i, len(w.Key), maxKey)
+		case w.Value != nil && len(w.Value) == 0:
+			return fmt.Errorf("write %d: an empty value; delete the key instead", i)
+		case i > 0 && bytes.Compare(writes[i-1].Key, w.Key) >= 0:
+			return fmt.Errorf("write %d: its key does not come after the one before", i)
+		}
+	}
+	return nil
+}
+
+// Commit stores the staged block, all of it or nothing. After an error the tree
+// refuses further blocks until it is opened again, which finds the last block
+// that was stored.
+func (t *Tree) Commit() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	next := t.staged
+	if next == nil {
+		return errors.New("commit: no block is staged")
+	}
+	if err := t.commit(next); err != nil {
+		t.broken = fmt.Errorf("block %d could not be stored, open the tree again: %w", next.commit.Height, err)
+		return t.broken
+	}
+	t.staged, t.log = nil, next.log
+	t.last.Store(&next.commit)
+	t.db.SetDiscardTs(t.reads.oldest(next.commit.timestamp()))
+	return nil
+}
+
+// commit writes a block in one transaction: the nodes of the state tree, less
+// those of the version before, which Badger's own history keeps for snapshots;
+// the state by key; the log; and which block it was.
+func (t *Tree) commit(next *staged) error {
+	at := next.commit.timestamp()
+	txn := t.db.NewTransactionAt(t.nodes.at, true)
+	defer txn.Discard()
+	t.nodes.txn = txn
+	defer func() { t.nodes.txn = nil }()
+	if _, _, err := t.state.SaveVersion(); err != nil {
+		return err
+	}
+	if at > 1 {
+		if err := t.state.DeleteVersionsTo(int64(at) - 1); err != nil {
+			return err
+		}
+	}
+	for _, w := range next.writes {
+		if err := set(txn, stateRow(w.Key), w.Value); err != nil {
+			return err
+		}
+	}
+	if err := writeLog(txn, next); err != nil {
+		return err
+	}
+	if err := txn.Set(commitRow, next.commit.append(nil)); err != nil {
+		return err
+	}
+	if err := txn.CommitAt(at, nil); err != nil {
+		return err
+	}
+	t.nodes.at = at
+	return nil
+}
+
+// usable says why no block may follow.
+func (t *Tree) usable() error {
+	if t.broken == nil {
+		t.broken = t.reads.failure()
+	}
+	return t.broken
+}
