@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	maxBlockBytes = 1 << 20  // of one block; auditors refuse more
-	maxVerdicts   = 4096     // remembered; more than fit in a block of usual transactions
+	maxBlockBytes = 1 << 20 // of one block; auditors refuse more
+	maxVerdicts   = 4096    // remembered; more than fit in a block of usual transactions
 )
 
 var tooLarge = ledger.Result{Code: ledger.OverLimit, Detail: "a transaction has at most 64 KiB"}
