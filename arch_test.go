@@ -54,6 +54,8 @@ var homes = map[string][]string{
 	"gonum.org/v1":                       {"he/**", "federation/**", "cmd/**"},
 	"github.com/spf13/cobra":             {"cmd/**"},
 	"github.com/vbauerster/mpb":          {"cmd/**"},
+	"github.com/goccy/go-yaml":           {"cmd/**"},
+	"github.com/prometheus":              {"cmd/**"},
 	"github.com/cometbft":                {"ledger/chain", "ledger/audit"},
 	"google.golang.org/grpc":             {"proto/**", "ledger/gate", "federation/peer", "federation/node", "federation/agent", "clients/**", "cmd/**"},
 	"google.golang.org/protobuf":         {"proto/**", "federation/wire", "ledger/gate", "federation/peer", "federation/node", "federation/agent", "clients/**", "cmd/**"},

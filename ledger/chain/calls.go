@@ -59,6 +59,9 @@ func (n *Node) Height() int64 {
 	return height
 }
 
+// Peers is how many other validators it is connected to.
+func (n *Node) Peers() int { return n.comet.Switch().Peers().Size() }
+
 // Wait returns the height of the committed state once it is above.
 func (n *Node) Wait(ctx context.Context, above int64) (int64, error) {
 	return n.app.wait(ctx, n.stop, above)
