@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"federation/agent":   {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
 	"federation/local":   {"federation/**", "he/**", "ledger", "incentive"},
 	"federation/fedtest": {"federation/**", "he/**", "ledger", "incentive"},
-	"clients/**":         {"clients/**", "federation/peer", "federation/wire", "federation/table", "he", "he/circuit", "ledger", "ledger/gate", "ledger/audit", "proto/**"},
+	"clients/**":         {"clients/**", "federation/peer", "federation/wire", "federation/table", "he", "he/circuit", "ledger", "ledger/gate", "ledger/tree", "ledger/audit", "proto/**"},
 	"cmd/**":             {"**"},
 }
 
