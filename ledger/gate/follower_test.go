@@ -278,7 +278,7 @@ func TestFollowerComesBack(t *testing.T) {
 		}
 		f, _ := follow(t, es, &replica{}, rules, nil)
 		c.add(t, "a=1")
-		pause(t.Context(), time.Hour)
+		pause(t.Context(), 5*time.Minute)
 		if f.Height() != 0 {
 			t.Error("a stranger follows")
 		}
