@@ -88,7 +88,15 @@ const schemaVersion = "commonseal/table/schema/1"
 // values; the number of columns; then each column's name, Min, Max. Strings
 // follow their length in 4 bytes, numbers are IEEE 754 bits with -0 as 0.
 func (s Schema) Digest() [sha256.Size]byte {
-	return sha256.Sum256(s.Append(nil))
+	b := []byte(schemaVersion)
+	b = appendString(b, s.Label)
+	b = appendFloat(appendFloat(b, s.Negative), s.Positive)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Columns)))
+	for _, c := range s.Columns {
+		b = appendString(b, c.Name)
+		b = appendFloat(appendFloat(b, c.Min), c.Max)
+	}
+	return sha256.Sum256(b)
 }
 
 func appendString(b []byte, s string) []byte {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/ledger"
 )
 
@@ -64,10 +63,4 @@ func ParseQuery(chain string, b []byte) (Query, error) {
 		return Query{}, fmt.Errorf("query: the signature of %x does not verify", q.Querier[:6])
 	}
 	return q, nil
-}
-
-// QuerierSession is what a querier's key of a task is derived for: the session
-// of [he.QuerierSeed].
-func QuerierSession(chain string, task ledger.Digest) he.Digest {
-	return he.HashParts("wire/querier-session", []byte(chain), task[:])
 }
