@@ -69,19 +69,12 @@ func (a *Agent) jobOf(ctx context.Context, v ledger.View, j *ledger.Job) (*job, 
 	return w, nil
 }
 
-// ticketed is the ticket of a step, and the record that it was opened for: of
-// whichever node recorded it, as records are the ticket's by their digest.
+// ticketed is the ticket of a step, and the record that it was opened for.
 func ticketed(v ledger.View, id ledger.Digest, step uint16) (*ledger.Ticket, *ledger.StepRecord, error) {
-	ticket, ok := ledger.TicketOf(v, id, step)
-	if !ok {
+	if _, ok := ledger.TicketOf(v, id, step); !ok {
 		return nil, nil, &RefusedError{ErrNoTicket}
 	}
-	for _, m := range ledger.Members(v) {
-		if r, ok := ledger.StepOf(v, id, step, m.Name); ok && r.Digest() == ticket.Record {
-			return ticket, r, nil
-		}
-	}
-	return nil, nil, &RefusedError{ErrNoTicket}
+	return replay.Ticketed(v, id, step)
 }
 
 // roundOf is the collective map of a step under its ticket.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/multiparty"
@@ -161,22 +162,9 @@ func (a *Agent) observe(ctx context.Context, v ledger.View, y *ledger.Ceremony, 
 	if err != nil {
 		return nil, err
 	}
-	for stage := range y.Stages {
-		for _, p := range y.Parties {
-			c, ok := ledger.CommitOf(v, y.ID, uint8(stage), p)
-			if !ok {
-				return nil, fmt.Errorf("the commitment of %s is not on this copy of the ledger", p)
-			}
-			if err := o.Receive(p, c.Promise); err != nil {
-				return nil, err
-			}
-		}
-		if err := a.eachPart(ctx, v, y, stage, func(string) bool { return false }, o.Receive); err != nil {
-			return nil, err
-		}
-	}
-	if !o.Done() {
-		return nil, fmt.Errorf("ceremony %x is at its end without keys", y.ID[:6])
+	err = replay.Observe(v, y.ID, o, func(d ledger.Digest) ([]byte, error) { return a.fetch(ctx, v, y.ID, d) })
+	if err != nil {
+		return nil, err
 	}
 	return o, nil
 }

@@ -208,28 +208,13 @@ func (a *Agent) trust(v ledger.View, y *ledger.Ceremony, m *making) error {
 // hearParts hears the others' reveals, and goes on where it was broken off.
 func (a *Agent) hearParts(ctx context.Context, v ledger.View, y *ledger.Ceremony, m *making) error {
 	at := 0
-	return a.eachPart(ctx, v, y, m.stage, func(party string) bool {
-		at++
-		return party == a.Name || at <= m.heard
-	}, func(party string, msg []byte) error {
-		if err := m.machine.Receive(party, msg); err != nil {
-			return err
-		}
-		m.heard = at
-		return nil
-	})
-}
-
-// eachPart calls use for every part of a stage that is not to be skipped, party
-// by party.
-func (a *Agent) eachPart(ctx context.Context, v ledger.View, y *ledger.Ceremony, stage int, skip func(party string) bool, use func(party string, msg []byte) error) error {
 	for _, p := range y.Parties {
-		said, ok := ledger.RevealOf(v, y.ID, uint8(stage), p)
+		said, ok := ledger.RevealOf(v, y.ID, uint8(m.stage), p)
 		if !ok {
 			return fmt.Errorf("the reveal of %s is not on this copy of the ledger", p)
 		}
-		for i := range int(y.Stages[stage]) {
-			if skip(p) {
+		for i := range int(y.Stages[m.stage]) {
+			if at++; p == a.Name || at <= m.heard {
 				continue
 			}
 			msg := said.Inline
@@ -239,9 +224,10 @@ func (a *Agent) eachPart(ctx context.Context, v ledger.View, y *ledger.Ceremony,
 					return err
 				}
 			}
-			if err := use(p, msg); err != nil {
+			if err := m.machine.Receive(p, msg); err != nil {
 				return err
 			}
+			m.heard = at
 		}
 	}
 	return nil

@@ -3,13 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/commonseal/commonseal/federation"
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/store"
-	"github.com/commonseal/commonseal/federation/wire"
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/multiparty"
 	"github.com/commonseal/commonseal/ledger"
@@ -140,25 +138,8 @@ func (a *Agent) evaluatorOf(ctx context.Context, v ledger.View, w *job) (*replay
 	if err != nil {
 		return nil, &RefusedError{err}
 	}
-	get := func(d ledger.Digest) ([]byte, error) { return a.fetch(ctx, v, w.ID, d) }
-	for i, x := range w.task.Consents {
-		for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
-			c, ok := ledger.ContributionOf(v, w.task.ID, use, x.Company)
-			if x.Local || !ok {
-				continue
-			}
-			b, err := get(c.Manifest)
-			if err != nil {
-				return nil, err
-			}
-			m, err := wire.ParseManifest(b)
-			if err != nil {
-				return nil, &RefusedError{err}
-			}
-			if err := ev.Contribute(use, i, m.Blocks(), get); err != nil {
-				return nil, fmt.Errorf("the contribution of %s: %w", x.Company, err)
-			}
-		}
+	if err := replay.Contributions(v, w.Job, ev, func(d ledger.Digest) ([]byte, error) { return a.fetch(ctx, v, w.ID, d) }); err != nil {
+		return nil, err
 	}
 	w.witness = ev
 	return ev, nil
