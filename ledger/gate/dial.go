@@ -31,6 +31,8 @@ func dialOptions(id *Identity, want ledger.Key, off defence) []grpc.DialOption {
 			grpc.MaxCallSendMsgSize(messageBytes),
 		),
 		grpc.WithMaxHeaderListSize(headerBytes),
+		grpc.WithStaticStreamWindowSize(streamAhead),
+		grpc.WithStaticConnWindowSize(connAhead),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: backoffLeast, Multiplier: 2, Jitter: 0.2, MaxDelay: backoffMost},

@@ -26,6 +26,9 @@ const (
 	// A peer may have this many connections, with this many calls on each.
 	peerConns = 8
 	connCalls = 16
+	// What a peer may send ahead of who reads it, on one stream and on one
+	// connection. Fixed: grown ones could reach 16 MiB each.
+	streamAhead, connAhead = 1 << 20, 4 << 20
 	// A peer may begin this many calls a second, and save up this many.
 	callRate, callBurst = 1024, 2048
 
@@ -84,6 +87,8 @@ func (d *Door) Options() []grpc.ServerOption {
 		grpc.MaxSendMsgSize(messageBytes),
 		grpc.MaxHeaderListSize(headerBytes),
 		grpc.MaxConcurrentStreams(connCalls),
+		grpc.StaticStreamWindowSize(streamAhead),
+		grpc.StaticConnWindowSize(connAhead),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time:                  pingEvery,
@@ -100,17 +105,16 @@ func (d *Door) Options() []grpc.ServerOption {
 	}
 }
 
-// Run calls Recheck at every change, until ctx ends. Each channel that changed
-// returns is closed by the next change, as those of [Follower.Changed] are.
-func (d *Door) Run(ctx context.Context, changed func() <-chan struct{}) error {
-	for {
-		next := changed() // before the check: no change falls between
-		d.Recheck()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-next:
+// Run calls Recheck after every block, until ctx ends or wait fails. Whose state
+// admits has the wait: [Follower.Wait], or the one of a [Chain].
+func (d *Door) Run(ctx context.Context, wait func(ctx context.Context, above int64) (int64, error)) error {
+	for height := int64(-1); ; {
+		last, err := wait(ctx, height)
+		if err != nil {
+			return err
 		}
+		d.Recheck()
+		height = last
 	}
 }
 

@@ -137,6 +137,21 @@ func (f *Follower) Changed() <-chan struct{} {
 	return f.changed
 }
 
+// Wait returns the height of the last block once it is above the given one.
+func (f *Follower) Wait(ctx context.Context, above int64) (int64, error) {
+	for {
+		next := f.Changed()
+		if height := f.Height(); height > above {
+			return height, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-next:
+		}
+	}
+}
+
 // Run follows until ctx ends, or the replica cannot go on: with a [RootError],
 // or when it cannot be written. It returns when all its goroutines have.
 func (f *Follower) Run(ctx context.Context) error {

@@ -28,40 +28,44 @@ const (
 // The error is ctx's. The transaction may still be accepted after it.
 func (f *Follower) Submit(ctx context.Context, tx []byte) (ledger.Result, error) {
 	hash := sha256.Sum256(tx)
-	included := f.await(hash)
+	included := f.expect(hash)
 	defer f.forget(hash, included)
-	// After await: a block that comes now is not missed.
-	if f.rules.Check(f.View(), f.Now(), tx).Code == ledger.Replayed {
-		return ledger.Result{}, nil
-	}
 	var accepted, doubted bool
 	wait := backoffLeast
 	for try := 0; ; try++ {
+		// After expect and Changed: no block that comes from now on is missed.
+		next := f.Changed()
+		if f.rules.Check(f.View(), f.Now(), tx).Code == ledger.Replayed {
+			return ledger.Result{}, nil
+		}
 		r, err := f.offer(ctx, tx, try)
+		if err != nil || r.Code != ledger.Replayed {
+			next = nil
+		}
 		switch {
 		case err != nil: // nobody there
 			f.log.Debug("no validator takes a transaction", "cause", err.Error())
 		case r.Code == ledger.OK, r.Code == ledger.Replayed:
-			// Replayed: it is on its way to us, or somebody lies.
+			// Replayed: it is in a block that we do not have yet, or somebody lies.
 			accepted, doubted = true, false
 		case !accepted || doubted:
 			return r, nil
 		default:
-			// Perhaps because it is in a block that we do not have yet.
-			doubted = true
+			doubted = true // perhaps refused because it is in a block that we do not have yet
 		}
 		if err == nil {
 			wait = resubmitAfter
 		}
-		if r, ok, err := f.within(ctx, included, wait); ok || err != nil {
+		if r, ok, err := await(ctx, included, next, wait); ok || err != nil {
 			return r, err
 		}
 		wait = min(2*wait, backoffMost)
 	}
 }
 
-// within waits for the result of a transaction.
-func (f *Follower) within(ctx context.Context, included <-chan ledger.Result, wait time.Duration) (r ledger.Result, ok bool, err error) {
+// await waits for the result of a transaction, for the next block if next is
+// not nil, and no longer than wait.
+func await(ctx context.Context, included <-chan ledger.Result, next <-chan struct{}, wait time.Duration) (r ledger.Result, ok bool, err error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -70,6 +74,8 @@ func (f *Follower) within(ctx context.Context, included <-chan ledger.Result, wa
 			r = ledger.Result{}
 		}
 		return r, true, nil
+	case <-next:
+		return r, false, nil
 	case <-timer.C:
 		return r, false, nil
 	case <-ctx.Done():
@@ -111,8 +117,8 @@ func submitTo(ctx context.Context, e Endpoint, tx []byte) (ledger.Result, error)
 	return ledger.Result{Code: ledger.Code(out.Code), Detail: out.Detail}, nil
 }
 
-// await returns where the result of a transaction will be.
-func (f *Follower) await(hash ledger.Digest) chan ledger.Result {
+// expect returns where the result of a transaction will be.
+func (f *Follower) expect(hash ledger.Digest) chan ledger.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	included := make(chan ledger.Result, 1)
