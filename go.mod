@@ -3,7 +3,7 @@ module github.com/commonseal/commonseal
 go 1.26.8
 
 require (
-	github.com/dgraph-io/badger/v4 v4.9.6 // journal and blobs on disk
+	github.com/dgraph-io/badger/v4 v4.9.6 // the journal of federation/store
 	github.com/cometbft/cometbft v0.40.0 // consensus of the ledger, and its light verification; v1 was retracted
 	github.com/cometbft/cometbft-db v0.14.1 // its databases, to close them late
 	github.com/cosmos/iavl v1.2.8 // the authenticated state; 1.3 is the older line

@@ -30,10 +30,13 @@ func (k *EvaluationKeys) Set() rlwe.EvaluationKeySet {
 // of them; the relinearisation key is k's. Where an element has two keys the
 // earlier argument's is taken: both do, but evaluators that are to agree on
 // every byte must use the same, and so give the sets in the same order. It
-// refuses a set of another profile.
+// refuses a set of another profile and one that is not there.
 func (k *EvaluationKeys) With(sets ...*EvaluationKeys) (*EvaluationKeys, error) {
 	out := &EvaluationKeys{Profile: k.Profile, Relin: k.Relin, Galois: maps.Clone(k.Galois)}
-	for _, set := range sets {
+	for i, set := range sets {
+		if set == nil {
+			return nil, fmt.Errorf("key set %d is not there; finish it first", i)
+		}
 		if set.Profile.Digest() != k.Profile.Digest() {
 			return nil, fmt.Errorf("a key set of profile %s does not go with keys of profile %s", set.Profile.Name(), k.Profile.Name())
 		}

@@ -1,5 +1,7 @@
 package ledger
 
+import "errors"
+
 // Roles are what a member does; several may be combined.
 type Roles uint8
 
@@ -55,6 +57,15 @@ func (m *Member) check() string {
 		return "validators, and nobody else, have a consensus key"
 	}
 	return ""
+}
+
+// Check says what is wrong with a member's record by itself; what it shares with
+// others' is for who has them all.
+func (m *Member) Check() error {
+	if why := m.check(); why != "" {
+		return errors.New(why)
+	}
+	return nil
 }
 
 // admit writes a member.

@@ -331,6 +331,15 @@ func StepOf(v View, job Digest, step uint16, node string) (*StepRecord, bool) {
 	return load[StepRecord](v, key(keyStep, job, step, node))
 }
 
+// Steps are all nodes' records of a step, those of nodes replaced since included.
+func Steps(v View, job Digest, step uint16) (out []StepRecord) {
+	each(v, key(keyStep, job, step), func(_ []byte, r *StepRecord) bool {
+		out = append(out, *r)
+		return true
+	})
+	return out
+}
+
 // ModelRecordOf and ValuesOf are what a node recorded of a job's end.
 func ModelRecordOf(v View, job Digest, node string) (*ModelRecord, bool) {
 	return load[ModelRecord](v, key(keyModelVote, job, node))

@@ -297,6 +297,13 @@ func HeldMessage(chain string, manifest Digest, bytes uint64) []byte {
 	return signing("held", key(chain+"\x00", manifest, bytes))
 }
 
+// SignHeld is a node's word that it does.
+func SignHeld(chain, node string, manifest Digest, bytes uint64, key ed25519.PrivateKey) Held {
+	h := Held{Node: node}
+	copy(h.Signature[:], ed25519.Sign(key, HeldMessage(chain, manifest, bytes)))
+	return h
+}
+
 func (x *Contribute) apply(s *state, from sender) Result {
 	t, ok := TaskOf(s, x.Task)
 	if !ok {

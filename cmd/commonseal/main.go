@@ -18,7 +18,17 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is the command line: subcommands are wired here and nowhere else.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
-	return execute(newRoot(newSimulate(runFederation), newParams(), newVersion()), args, in, out, errs)
+	return execute(newRoot(commands(runFederation)...), args, in, out, errs)
+}
+
+// commands are all there are.
+func commands(simulate simulateFunc) []*cobra.Command {
+	return []*cobra.Command{
+		newSimulate(simulate),
+		newKeygen(), newFound(), newJoin(), newStatus(),
+		newValidator(),
+		newParams(), newVersion(),
+	}
 }
 
 // Exit codes.

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"whole": main,
 		"commonseal": func() {
-			root := newRoot(newSimulate(tellFlags), newParams(), newVersion())
+			root := newRoot(commands(tellFlags)...)
 			os.Exit(execute(root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 	})

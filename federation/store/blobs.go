@@ -23,6 +23,10 @@ type Blobs struct {
 	mu      sync.Mutex // guards what follows and the writes that go with it
 	uploads map[uploadID]*Upload
 	used    map[string]int64 // bytes of each owner: finished blobs and uploads at their declared sizes
+
+	// showing is held for writing, after mu, until a new head is on disk: Badger
+	// shows it earlier.
+	showing sync.RWMutex
 }
 
 // newBlobs drops what a crash left in parts: heads without all their chunks, and
@@ -122,6 +126,8 @@ func (b *Blobs) Used(owner string) int64 {
 }
 
 func (b *Blobs) head(d ledger.Digest) (head, error) {
+	b.showing.RLock()
+	defer b.showing.RUnlock()
 	stored, err := b.kv.get(headKey(d))
 	if err != nil {
 		return head{}, err

@@ -11,15 +11,16 @@ func (b *Blobs) clean() error {
 	}
 	var spoilt []write
 	owners := map[uploadID]bool{} // of chunks to keep
-	var damaged error
+	var later error               // a head that another version of this program wrote
 	err = b.kv.scan(headKeys, true, func(key string, stored []byte) bool {
 		id, _ := parseID(key[len(headKeys):] + string(make([]byte, tagLen)))
-		h, err := parseHead(id.digest, stored)
-		if damaged = err; err != nil {
+		if len(stored) > 0 && stored[0] != headVersion {
+			_, later = parseHead(id.digest, stored)
 			return false
 		}
+		h, err := parseHead(id.digest, stored)
 		id.tag = tagOf(h.owner)
-		if found[id] != len(h.sums) {
+		if err != nil || found[id] != len(h.sums) {
 			spoilt = append(spoilt, write{key: key})
 			return true
 		}
@@ -27,14 +28,16 @@ func (b *Blobs) clean() error {
 		b.used[h.owner] += h.size
 		return true
 	})
-	if err = firstError(err, damaged); err != nil {
+	if err = firstError(err, later); err != nil {
 		return err
 	}
 	err = b.kv.scan(uploadKeys, true, func(key string, stored []byte) bool {
 		id, _ := parseID(key[len(uploadKeys):])
 		h, err := parseHead(id.digest, stored)
-		if damaged = err; err != nil {
-			return false
+		// It is torn by a power failure, or finished and only this was left.
+		if err != nil || owners[id] {
+			spoilt = append(spoilt, write{key: key})
+			return true
 		}
 		owners[id] = true
 		b.used[h.owner] += h.size
@@ -42,7 +45,7 @@ func (b *Blobs) clean() error {
 			next: min(h.size, int64(found[id])*ChunkSize)}
 		return true
 	})
-	if err = firstError(err, damaged); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.sweep(spoilt, found, owners)

@@ -6,52 +6,35 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// memtable is Badger's memtable, in bytes. Each database allocates one, and 15 %
-// of it is what one transaction may write: a chunk or MaxRecord, with its keys.
+// memtable is Badger's memtable, in bytes: 15 % of it is what one transaction may
+// write, MaxRecord with its keys.
 const memtable = 8 << 20
-
-// reserve is what must be free on the disk beyond a write's own bytes. Badger
-// writes through memory maps of sparse files: a write that finds the disk full
-// is a bus error and ends the process, so it must never get that far. The reserve
-// is room for the logs, tables and compactions of several processes.
-const reserve = 128 << 20
 
 // A disk is a Badger database.
 type disk struct {
-	dir  string
-	db   *badger.DB
-	with settings
-
-	mu     sync.RWMutex // held for writing while closing
-	closed bool
-
-	writing sync.Mutex // guards failed; held while committing
-	failed  error      // of an earlier commit
+	guard
+	db *badger.DB
 }
 
-// forJournal keeps every value in the write-ahead log, never in the value log:
-// Badger syncs both but only reports a failure of the former.
-func forJournal(o badger.Options) badger.Options {
-	return o.WithSyncWrites(true).WithValueThreshold(1 << 20).WithValueLogFileSize(2 << 20)
-}
-
-// forBlobs syncs when told to: see [disk.sync].
-func forBlobs(o badger.Options) badger.Options {
-	return o.WithSyncWrites(false).WithValueThreshold(32 << 10).WithValueLogFileSize(64 << 20)
-}
-
-func openDisk(dir string, as func(badger.Options) badger.Options, with settings) (*disk, error) {
-	d := &disk{dir: dir, with: with}
+// openDisk opens a database whose values are all in the write-ahead log, never in
+// the value log: Badger syncs both but only reports a failure of the former.
+func openDisk(dir string, with settings) (*disk, error) {
+	d := &disk{guard: guard{dir: dir, with: with}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, &DiskError{Op: "make " + dir, Cause: err}
 	}
 	if err := d.room(0); err != nil {
+		return nil, err
+	}
+	if err := removeEmptyLogs(dir); err != nil {
+		return nil, &DiskError{Op: "open " + dir, Cause: err}
+	}
+	if err := checkTables(dir); err != nil {
 		return nil, err
 	}
 	o := badger.DefaultOptions(dir).WithLogger(nil).WithMetricsEnabled(false).
@@ -59,8 +42,9 @@ func openDisk(dir string, as func(badger.Options) badger.Options, with settings)
 		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithNumCompactors(2).
 		WithCompression(options.None).WithBlockCacheSize(0).
 		WithNumGoroutines(1).WithDetectConflicts(false).
+		WithSyncWrites(true).WithValueThreshold(1 << 20).WithValueLogFileSize(2 << 20).
 		WithVerifyValueChecksum(true).WithChecksumVerificationMode(options.OnTableAndBlockRead)
-	db, err := badger.Open(as(o))
+	db, err := badger.Open(o)
 	if err != nil {
 		return nil, &DiskError{Op: "open " + dir, Cause: err}
 	}
@@ -68,31 +52,35 @@ func openDisk(dir string, as func(badger.Options) badger.Options, with settings)
 	return d, nil
 }
 
-func (d *disk) close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil
+// removeEmptyLogs removes logs of no bytes, which a process leaves that ends
+// between making one and giving it its size, and with which Badger does not open.
+func removeEmptyLogs(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
 	}
-	d.closed = true
-	if err := d.db.Close(); err != nil {
-		return &DiskError{Op: "close " + d.dir, Cause: err}
+	for _, entry := range files {
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if isLog(entry.Name()) && info.Size() == 0 {
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// use lets f use the database unless it is closed.
-func (d *disk) use(op string, f func() error) error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.closed {
-		return &DiskError{Op: op + " in " + d.dir, Cause: os.ErrClosed}
-	}
-	return f()
+func isLog(name string) bool {
+	return strings.HasSuffix(name, ".mem") || strings.HasSuffix(name, ".vlog")
 }
 
+func (d *disk) close() error { return d.shut(d.db.Close) }
+
 func (d *disk) get(key string) (value []byte, err error) {
-	err = d.use("read", func() error {
+	err = d.use(func() error {
 		return d.db.View(func(txn *badger.Txn) error {
 			item, err := txn.Get([]byte(key))
 			if err == nil {
@@ -105,7 +93,7 @@ func (d *disk) get(key string) (value []byte, err error) {
 }
 
 func (d *disk) scan(prefix string, values bool, yield func(string, []byte) bool) error {
-	return d.use("read", func() error {
+	return d.use(func() error {
 		var at string
 		err := d.db.View(func(txn *badger.Txn) error {
 			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
@@ -142,39 +130,8 @@ func (d *disk) readError(key string, err error) error {
 }
 
 func (d *disk) commit(writes []write, durable bool) error {
-	return d.use("write", func() error {
-		d.writing.Lock()
-		defer d.writing.Unlock()
-		if d.failed != nil {
-			return d.failed
-		}
-		size := 0
-		for _, w := range writes {
-			size += len(w.key) + len(w.value)
-		}
-		if err := d.room(uint64(size)); err != nil {
-			return err
-		}
-		if err := d.write(writes, durable); err != nil {
-			// What reached the disk is unknown, and so is what a second sync would
-			// say: only opening again tells.
-			d.failed = &DiskError{Op: "write in " + d.dir, Cause: err}
-			return d.failed
-		}
-		return nil
-	})
-}
-
-// room refuses a write that may not fit.
-func (d *disk) room(size uint64) error {
-	free, err := d.with.free(d.dir)
-	if err != nil {
-		return &DiskError{Op: "measure " + d.dir, Cause: err}
-	}
-	if need := size + reserve; free < need {
-		return &FullError{Dir: d.dir, Free: free, Need: need}
-	}
-	return nil
+	size := sizeOf(writes)
+	return d.change(size, func() error { return d.fullError(size, d.write(writes, durable)) })
 }
 
 func (d *disk) write(writes []write, durable bool) error {
@@ -197,27 +154,10 @@ func (d *disk) write(writes []write, durable bool) error {
 	return d.sync()
 }
 
-// sync puts all that was committed on disk. Badger's own Sync covers the logs it
-// writes to now; it leaves out the log of a memtable that is full and not yet a
-// table, and the directory, in which a new log would be missing after a power
-// failure.
+// sync puts all that was committed on disk. With SyncWrites Badger has synced the
+// log before Commit returned, but not the directory, in which a new log would be
+// missing after a power failure.
 func (d *disk) sync() error {
-	if err := d.db.Sync(); err != nil {
-		return err
-	}
-	logs, err := os.ReadDir(d.dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range logs {
-		if !strings.HasSuffix(entry.Name(), ".mem") {
-			continue
-		}
-		// One that is gone has become a table, which Badger synced.
-		if err := syncFile(filepath.Join(d.dir, entry.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
 	if err := syncFile(d.dir); err != nil {
 		return err
 	}
@@ -225,12 +165,4 @@ func (d *disk) sync() error {
 		return d.with.sync(d.dir)
 	}
 	return nil
-}
-
-func syncFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

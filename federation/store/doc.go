@@ -7,11 +7,11 @@
 // is never visible in part. What is larger than [MaxRecord] goes into a blob
 // first, and its digest into the journal.
 //
-// [Open] keeps both in Badger; [NewMem] is the twin in memory, the same code
-// over a map, in which a crash can be planned before or after any write.
+// [Open] keeps both in a directory; [NewMem] is the twin in memory, the same
+// code over a map, in which a crash can be planned before or after any write.
 // Everything is safe for concurrent use.
 //
-// On disk a directory holds journal/ and blobs/, two Badger databases, and
-// journal.count, the number of records acknowledged: a journal that comes back
-// with fewer is a [*RollbackError], whatever took them.
+// The directory holds journal/, a Badger database; journal.count, the number of
+// records acknowledged: a journal that comes back with fewer is a
+// [*RollbackError], whatever took them; and blobs/, a file for each chunk.
 package store

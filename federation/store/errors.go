@@ -56,8 +56,9 @@ func (e *FullError) Error() string {
 	return fmt.Sprintf("store: %s has %d bytes free and needs %d; make room and repeat", e.Dir, e.Free, e.Need)
 }
 
-// A DiskError says that the disk failed. What the call was to write may or may
-// not be there; writes are refused until the store is opened again.
+// A DiskError says that the disk failed, or that the store is closed. What the
+// call was to write may or may not be there; after a failed write everything is
+// refused until the store is opened again, which tells.
 type DiskError struct {
 	Op    string
 	Cause error

@@ -49,7 +49,7 @@ func open(dir string, with settings) (_ *Store, err error) {
 			err = errors.Join(err, closeAll())
 		}
 	}()
-	records, err := openDisk(filepath.Join(dir, "journal"), forJournal, with)
+	records, err := openDisk(filepath.Join(dir, "journal"), with)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func open(dir string, with settings) (_ *Store, err error) {
 	if err := count.check(journal.Count()); err != nil {
 		return nil, err
 	}
-	chunks, err := openDisk(filepath.Join(dir, "blobs"), forBlobs, with)
+	chunks, err := openFiles(filepath.Join(dir, "blobs"), with)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ type engine interface {
 	// scan yields every key that begins with prefix, in order, until yield
 	// returns false. Without values, value is nil.
 	scan(prefix string, values bool, yield func(key string, value []byte) bool) error
-	// commit does all writes or none. What is durable is so when it returns,
-	// with all that was committed before.
+	// commit does all writes, in their order; Badger does all or none. What is
+	// durable is so when it returns, with all that was committed before.
 	commit(writes []write, durable bool) error
 }
 

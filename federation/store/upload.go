@@ -201,6 +201,8 @@ func (u *Upload) show(sums []uint32) error {
 		{headKey(u.digest), head{size: u.size, owner: u.owner, sums: sums}.append(nil)},
 		{key: uploadKey(u.id)},
 	}
+	b.showing.Lock()
+	defer b.showing.Unlock()
 	if err := b.kv.commit(shown, true); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -88,15 +89,7 @@ const schemaVersion = "commonseal/table/schema/1"
 // values; the number of columns; then each column's name, Min, Max. Strings
 // follow their length in 4 bytes, numbers are IEEE 754 bits with -0 as 0.
 func (s Schema) Digest() [sha256.Size]byte {
-	b := []byte(schemaVersion)
-	b = appendString(b, s.Label)
-	b = appendFloat(appendFloat(b, s.Negative), s.Positive)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Columns)))
-	for _, c := range s.Columns {
-		b = appendString(b, c.Name)
-		b = appendFloat(appendFloat(b, c.Min), c.Max)
-	}
-	return sha256.Sum256(b)
+	return sha256.Sum256(s.Append(nil))
 }
 
 func appendString(b []byte, s string) []byte {
@@ -109,4 +102,61 @@ func appendFloat(b []byte, x float64) []byte {
 		x = 0 // -0 is the same number
 	}
 	return binary.BigEndian.AppendUint64(b, math.Float64bits(x))
+}
+
+// Append adds the canonical bytes to dst: what [Schema.Digest] is the digest of.
+func (s Schema) Append(dst []byte) []byte {
+	b := append(dst, schemaVersion...)
+	b = appendString(b, s.Label)
+	b = appendFloat(appendFloat(b, s.Negative), s.Positive)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Columns)))
+	for _, c := range s.Columns {
+		b = appendString(b, c.Name)
+		b = appendFloat(appendFloat(b, c.Min), c.Max)
+	}
+	return b
+}
+
+// ParseSchema decodes exactly one schema that a table can follow.
+func ParseSchema(b []byte) (Schema, error) {
+	rest, ok := bytes.CutPrefix(b, []byte(schemaVersion))
+	text := func() string {
+		if ok = ok && len(rest) >= 4; !ok {
+			return ""
+		}
+		n := binary.BigEndian.Uint32(rest)
+		rest = rest[4:]
+		if ok = n <= maxName && int(n) <= len(rest); !ok {
+			return ""
+		}
+		s := string(rest[:n])
+		rest = rest[n:]
+		return s
+	}
+	number := func() float64 {
+		if ok = ok && len(rest) >= 8; !ok {
+			return 0
+		}
+		x := math.Float64frombits(binary.BigEndian.Uint64(rest))
+		rest = rest[8:]
+		return x
+	}
+	s := Schema{Label: text(), Negative: number(), Positive: number()}
+	n := uint32(0)
+	if ok = ok && len(rest) >= 4; ok {
+		n, rest = binary.BigEndian.Uint32(rest), rest[4:]
+	}
+	for i := uint32(0); ok && i < n && i <= MaxColumns; i++ {
+		s.Columns = append(s.Columns, Column{Name: text(), Min: number(), Max: number()})
+	}
+	if !ok || len(rest) > 0 {
+		return Schema{}, errors.New("schema: these bytes are not one, or of another version")
+	}
+	if err := s.Check(); err != nil {
+		return Schema{}, err
+	}
+	if !bytes.Equal(s.Append(nil), b) {
+		return Schema{}, errors.New("schema: not in its canonical encoding")
+	}
+	return s, nil
 }

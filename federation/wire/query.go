@@ -64,3 +64,9 @@ func ParseQuery(chain string, b []byte) (Query, error) {
 	}
 	return q, nil
 }
+
+// QuerierSession is what the uniform half of a querier's key is derived from
+// (law L6): with its name and index 0, the seed of he.QuerierSeed.
+func QuerierSession(chain string, task ledger.Digest) ledger.Digest {
+	return ledger.Hash("querier-session", []byte(chain), task[:])
+}

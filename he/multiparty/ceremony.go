@@ -8,14 +8,15 @@ import (
 	"github.com/commonseal/commonseal/he"
 )
 
-// A Ceremony is one party's side of making the collective keys of an epoch, or
-// of a key set that is added to them (law L5). Four times over, every party commits to something, and reveals it
-// once it has seen all N commitments: a nonce, from which the common reference
-// string is hashed; its shares of every key; its shares of the second round of
+// A Ceremony is one party's side of making the collective keys of an epoch (law
+// L5). Four times over, every party commits to something, and reveals it once it
+// has seen all N commitments: a nonce, from which the common reference string is
+// hashed; its shares of every key; its shares of the second round of
 // relinearisation, made of the sums that it added up itself; its openings of a
 // test that needs every key. A commitment also says what its sender has seen so
 // far, the digest of the finished keys in the end, so that parties that differ
-// find out before they reveal.
+// find out before they reveal. A key set, which adds Galois keys to an epoch, is
+// the same with the second and the last time alone; see [NewKeySet].
 //
 // It is a machine that a driver feeds, used by one goroutine; several parties
 // share nothing. The driver loops

@@ -1,6 +1,8 @@
 package multiparty
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -121,7 +123,7 @@ func TestCeremonyMakesKeys(t *testing.T) {
 				}
 			}
 			for _, p := range testPlan(ps).profiles() {
-				checkKeys(t, parties, p)
+				checkKeys(t, parties, p, parties[n-1].EvaluationKeys(p))
 			}
 		})
 	}
@@ -129,15 +131,10 @@ func TestCeremonyMakesKeys(t *testing.T) {
 
 // checkKeys encrypts under the collective public key, squares, relinearises,
 // rotates by every key and decrypts with the sum of all secrets.
-func checkKeys(t *testing.T, parties []*Ceremony, p *he.Profile) {
+func checkKeys(t *testing.T, parties []*Ceremony, p *he.Profile, keys *he.EvaluationKeys) {
 	t.Helper()
-	c := parties[len(parties)-1]
-	pk, release := c.PublicKeys()
-	rotations := c.plan.TrainRotations
-	if p == c.plan.Release {
-		pk, rotations = release, c.plan.ReleaseRotations
-	}
-	keys, sk, enc := c.EvaluationKeys(p), together(parties, p), he.NewEncoder(p)
+	pk := parties[len(parties)-1].Epoch().publicKey(p)
+	sk, enc := together(parties, p), he.NewEncoder(p)
 	x := make([]float64, p.Slots())
 	for i := range x {
 		x[i] = math.Sin(float64(i))
@@ -166,7 +163,10 @@ func checkKeys(t *testing.T, parties []*Ceremony, p *he.Profile) {
 			t.Fatalf("%s: slot %d squared is %g, want %g", p.Name(), i, got, x[i]*x[i])
 		}
 	}
-	for _, k := range rotations {
+	for k := range p.Slots() {
+		if keys.Galois[p.Rotation(k)] == nil {
+			continue
+		}
 		rotated := ct.RLWE().CopyNew()
 		if err := eval.Automorphism(rotated, p.Rotation(k), rotated); err != nil {
 			t.Fatal(err)
@@ -241,29 +241,38 @@ func deliverShuffled(t *testing.T, rng *rand.Rand, parties []*Ceremony) {
 }
 
 // The same arguments and messages give the same bytes; another session gives
-// others throughout, secrets included.
+// others throughout, secrets included. The bytes are those of all builds.
 func TestCeremonyIsAFunction(t *testing.T) {
 	ps := hetest.Profiles(t)
-	record := func(session string) ([]*Ceremony, []string) {
-		var said []string
-		parties := convene(t, testPlan(ps), session, 2, ceremonyDefences{})
-		inStep(t, parties, func(_ int, msg []byte) []byte {
-			said = append(said, string(msg))
-			return msg
-		})
-		return parties, said
+	run := func(session string) []letter {
+		return record(t, convene(t, testPlan(ps), session, 2, ceremonyDefences{}))
 	}
-	_, first := record("epoch")
-	_, again := record("epoch")
-	_, other := record("next epoch")
+	first, again, other := run("epoch"), run("epoch"), run("next epoch")
+	transcript := sha256.New()
 	for i := range first {
-		if first[i] != again[i] {
+		transcript.Write(first[i].msg)
+		if !bytes.Equal(first[i].msg, again[i].msg) {
 			t.Fatalf("message %d differs in a repeat", i)
 		}
-		if first[i] == other[i] {
+		if bytes.Equal(first[i].msg, other[i].msg) {
 			t.Fatalf("message %d is that of another session", i)
 		}
 	}
+	if got, want := fmt.Sprintf("%x", transcript.Sum(nil)), "32d349c8033cae0e6a002372b5d67ac4f4863d8d944f345ea727e2d1c27af4f2"; got != want {
+		t.Errorf("all messages hash to %s, want %s; a change of the wire is a new version", got, want)
+	}
+}
+
+// record drives to the end and returns all that was said, in order.
+func record(t testing.TB, parties []*Ceremony) (said []letter) {
+	t.Helper()
+	if abort := inStep(t, parties, func(from int, msg []byte) []byte {
+		said = append(said, letter{from: from, msg: msg})
+		return msg
+	}); abort != nil {
+		t.Fatal(abort)
+	}
+	return said
 }
 
 func TestNewCeremonyRefuses(t *testing.T) {

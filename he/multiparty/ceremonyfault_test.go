@@ -189,17 +189,26 @@ func TestCeremonyWaits(t *testing.T) {
 func FuzzCeremonyMessage(f *testing.F) {
 	ps := hetest.Profiles(f)
 	plan := testPlan(ps)
-	script := plan.script()
-	for s, parts := range script {
+	base := plan.script()
+	for s, parts := range base {
 		f.Add(message{stage: stage(s), payload: make([]byte, 32*(1+len(parts)))}.append(nil))
 	}
 	f.Add(message{stage: nonces, reveal: true, payload: make([]byte, 32)}.append(nil))
-	f.Add(message{stage: endTest, reveal: true, part: 1, payload: make([]byte, script[endTest][1].size())}.append(nil))
+	f.Add(message{stage: endTest, reveal: true, part: 1, payload: make([]byte, base[endTest][1].size())}.append(nil))
 	f.Add(binary.BigEndian.AppendUint32([]byte{he.Version, byte(roundOne), 1}, ^uint32(0)))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := parseMessage(script, b); err == nil && !bytes.Equal(m.append(nil), b) {
-			t.Errorf("%x... is accepted and encodes otherwise", b[:messageHeader])
+		for _, s := range []script{plan.script(), plan.keySetScript()} {
+			m, err := parseMessage(s, b)
+			if err != nil {
+				continue
+			}
+			if !bytes.Equal(m.append(nil), b) {
+				t.Errorf("%x... is accepted and encodes otherwise", b[:messageHeader])
+			}
+			if number, part, reveal, err := Describe(b); err != nil || number != int(m.stage) || part != m.part || reveal != m.reveal {
+				t.Errorf("%x... is described as stage %d, part %d: %v", b[:messageHeader], number, part, err)
+			}
 		}
 		c, err := NewCeremony(plan, he.Digest{}, company[:2], "ann", he.Seed{1})
 		if err != nil {

@@ -1,7 +1,8 @@
 // Package multiparty is the local side of the collective protocols: what one
 // party computes from its own secrets and from what it received, and how
 // shares are added up. One protocol is one file: map (refresh), switch, serve;
-// the ceremony is seven, from plan.go to endtest.go.
+// the ceremony is more: proceedings.go has what everybody sees of it, ceremony.go
+// what a party adds, keyset.go Galois keys for an epoch that exists.
 //
 // It does no I/O, keeps no time and starts no goroutine. Every share is a
 // function of the party's sealed seed and of the full local input (law L3): a

@@ -20,8 +20,14 @@ func TestKeyErrors(t *testing.T) {
 	const n = 3
 	parties := convene(t, testPlan(ps), "epoch", n, ceremonyDefences{})
 	finishAll(t, parties)
+	set := extend(t, parties, Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{3}, ReleaseRotations: []int{5}}, "task", ceremonyDefences{})
+	finishAll(t, set)
 	for _, p := range testPlan(ps).profiles() {
-		keys, all := parties[0].EvaluationKeys(p), together(parties, p)
+		all := together(parties, p)
+		keys, err := parties[0].EvaluationKeys(p).With(set[0].EvaluationKeys(p))
+		if err != nil {
+			t.Fatal(err)
+		}
 		gen := rlwe.NewKeyGenerator(p.RLWE())
 		single := gen.GenSecretKeyNew()
 		for element, key := range keys.Galois {
@@ -83,17 +89,22 @@ func keyError(p *he.Profile, key rlwe.GadgetCiphertext, from, to ringqp.Poly) fl
 func TestEndTestBounds(t *testing.T) {
 	insecure := hetest.Profiles(t)
 	for _, n := range []int{2, 5} {
-		checkBounds(t, testPlan(insecure), n)
+		base := convene(t, testPlan(insecure), "epoch", n, ceremonyDefences{})
+		checkBounds(t, base)
+		checkBounds(t, extend(t, base, testPlan(insecure), "task", ceremonyDefences{}))
 	}
 	if !testing.Short() {
 		ps := he.Standard()
-		checkBounds(t, Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1, 4}}, 3)
+		base := convene(t, Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{1}}, "epoch", 3, ceremonyDefences{})
+		checkBounds(t, base)
+		checkBounds(t, extend(t, base, Plan{Train: ps.Train, Release: ps.Release, TrainRotations: []int{4, 8}}, "task", ceremonyDefences{}))
 	}
 }
 
-func checkBounds(t *testing.T, plan Plan, n int) {
+// checkBounds drives to the end, and looks at the end test on the way.
+func checkBounds(t *testing.T, parties []*Ceremony) {
 	t.Helper()
-	parties := convene(t, plan, "epoch", n, ceremonyDefences{})
+	n, plan := len(parties), parties[0].plan
 	var tests []keyTest
 	var sums []*he.Object
 	inStep(t, parties, func(from int, msg []byte) []byte {
@@ -102,12 +113,13 @@ func checkBounds(t *testing.T, plan Plan, n int) {
 		}
 		return msg
 	})
-	for i, p := range plan.profiles() {
+	for i, part := range parties[0].script[endTest] {
+		p := part.profile
 		logFlood, logBound := testBounds(p, n, len(plan.elements(p)))
 		logNoise := logFlood - (he.LogStat - 1 + (he.LogRefreshes+p.Spec().LogN+1)/2)
 		// The error alone: opened with the sum of all secrets and no flooding.
 		all := &forge{secrets: &Secrets{Train: together(parties, p)}}
-		exact := tests[i].logError(all.openShare(part{kind: he.KindOpenShare, profile: p}, tests[i].ciphertext, -1))
+		exact := tests[i].logError(all.openShare(part, tests[i].ciphertext, -1))
 		opened := tests[i].logError(sums[i])
 		t.Logf("N = %d, %d parties, %s: error 2^%d of at most 2^%d, opened within 2^%d of at most 2^%d", p.N(), n, p.Name(), exact, logNoise, opened, logBound)
 		if exact > logNoise || opened > logBound {

@@ -37,18 +37,19 @@ func (c *proceedings) Epoch() *Epoch {
 }
 
 // NewKeySet begins a party's side of adding the Galois keys of the plan's
-// rotations to a key epoch: the shares of all, and an end test of all, in the
-// profiles that get any. The other parties and the driver's duties are those of
-// a base ceremony, but for one: whatever a key set says is a function of the
-// epoch, the plan, the id, κ and the keys that the test is made of, so a driver
-// may run one again from its beginning, and it says the same bytes again.
+// rotations to a key epoch: every share is committed to and revealed, and every
+// new key goes through an end test. It is driven as a base ceremony is.
 //
 // Common polynomials come from the roster, the epoch's keys, the plan and the
-// id (law L6), errors from κ and all of these (law L3), so the id, which names
-// the chain, the task and the attempt, is used for one key set. An aborted one
-// harms neither the epoch nor its secrets; the next attempt is another id. Each
-// attempt takes one of the 2^[he.LogRefreshes] openings that an epoch's flooding
-// is made for.
+// id (law L6), errors from κ and all of these (law L3). The id names the chain,
+// the task and the attempt. After a crash a driver may run a key set again from
+// its beginning, with the commitments that were recorded the first time: it
+// says the same bytes again. Were others free to commit anew, the last to
+// reveal would be one that knows this party's shares already (law L5).
+//
+// An aborted key set harms neither the epoch nor its secrets; the next attempt
+// is another id. Each attempt takes one of the 2^[he.LogRefreshes] openings that
+// the flooding of an epoch is made for.
 //
 // It refuses a plan of no rotation, one that names a rotation twice, and
 // profiles or secrets that are not the epoch's.

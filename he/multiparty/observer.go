@@ -14,9 +14,9 @@ import (
 // it checks commitments, digests and the end test as a party does, and so comes
 // to the same keys or to an [*Abort].
 //
-// It holds no secret and says nothing. A blob that is not what its owner
-// committed to is an abort that names the owner: compare it with the digest in
-// the commitment, or fetch it elsewhere, and observe anew.
+// It holds no secret and says nothing. Who sent a message is the driver's to
+// know here too: a blob that a third party spoiled on its way is to be refused
+// before it is given, since an abort would name its owner.
 type Observer struct{ proceedings }
 
 // NewObserver begins to observe the ceremony that [NewCeremony] begins with the

@@ -180,6 +180,8 @@ func (p Plan) check(n int) error {
 
 // A Stage is one commit-and-reveal of a ceremony, for drivers that label, store
 // or weigh what is said in it: by every party one commitment, then each part.
+// Commitments and the one part of stage 0, a nonce, are short; all others are
+// polynomials.
 type Stage struct {
 	Number     int   // as in [Describe]
 	Commitment int   // length of the message, bytes

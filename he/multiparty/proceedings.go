@@ -9,7 +9,8 @@ import (
 )
 
 // The proceedings of a ceremony or a key set are what everybody knows who gets
-// every party's messages, a party or not: they hold no secret.
+// every party's messages, a party or not. They hold no secret but, until it is
+// out, a party's own nonce.
 //
 // Memory: one sum of every key, to which shares are added as they arrive; of
 // round 2 one more of relinearisation.

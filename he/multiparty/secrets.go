@@ -59,9 +59,9 @@ func (s *Secrets) Append(dst []byte) []byte {
 	return append(append(dst, s.Seed[:]...), check[:]...)
 }
 
-// check identifies both secrets and their profiles.
+// check identifies the party's index, both secrets and their profiles.
 func (s *Secrets) check() he.Digest {
-	var digests [][]byte
+	digests := [][]byte{index(s.Index)}
 	for _, sk := range []*he.SecretKey{s.Train, s.Release} {
 		o := he.Object{Kind: he.KindSecretKey, Profile: sk.Profile, Level: sk.Profile.MaxLevel(), Rows: slices.Concat(sk.Value.Q.Coeffs, sk.Value.P.Coeffs)}
 		d := o.Digest()
@@ -72,21 +72,21 @@ func (s *Secrets) check() he.Digest {
 
 // ParseSecrets decodes what [Secrets.Append] made of a ceremony's secrets in
 // the two profiles. It refuses every other length, an unknown version, an index
-// that no roster has, and bytes from which other secrets are derived than those
-// that were put in: of other profiles, or damaged. No error shows a secret.
+// that no roster has, and bytes from which other secrets follow than were put
+// in: they are of other profiles, or damaged. No error shows a secret.
 func ParseSecrets(b []byte, train, release *he.Profile) (*Secrets, error) {
 	if len(b) != secretsSize {
 		return nil, fmt.Errorf("sealed secrets of %d bytes; they have %d", len(b), secretsSize)
 	}
-	index := binary.BigEndian.Uint32(b[1:])
+	party := binary.BigEndian.Uint32(b[1:])
 	switch {
 	case b[0] != he.Version:
 		return nil, fmt.Errorf("sealed secrets of version %d; this build reads version %d", b[0], he.Version)
-	case index >= he.MaxParties:
-		return nil, fmt.Errorf("sealed secrets of party %d; a roster has at most %d", index, he.MaxParties)
+	case party >= he.MaxParties:
+		return nil, fmt.Errorf("sealed secrets of party %d; a roster has at most %d", party, he.MaxParties)
 	}
 	kappa := he.Seed(b[5:])
-	s := newSecrets(int(index), kappa, train, release)
+	s := newSecrets(int(party), kappa, train, release)
 	if s.check() != he.Digest(b[5+len(kappa):]) {
 		return nil, fmt.Errorf("sealed secrets are not of profiles %s and %s, or damaged; restore them from the store they were sealed in", train.Name(), release.Name())
 	}

@@ -7,6 +7,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/mempool"
+	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -58,6 +59,9 @@ func (n *Node) Height() int64 {
 	return height
 }
 
+// Peers is how many other validators it is connected to.
+func (n *Node) Peers() int { return n.comet.Switch().Peers().Size() }
+
 // Wait returns the height of the committed state once it is above.
 func (n *Node) Wait(ctx context.Context, above int64) (int64, error) {
 	return n.app.wait(ctx, n.stop, above)
@@ -75,6 +79,37 @@ func (n *Node) Block(height int64) (block, commit []byte, err error) {
 		return nil, nil, err
 	}
 	defer leave()
+	meta, commit, err := n.signed(height)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The parts as they were signed, not an encoding of what they decode to.
+	for i := range int(meta.BlockID.PartSetHeader.Total) {
+		part := n.comet.BlockStore().LoadBlockPart(height, i)
+		if part == nil {
+			return nil, nil, fmt.Errorf("%w: height %d", ErrNoBlock, height)
+		}
+		block = append(block, part.Bytes...)
+	}
+	return block, commit, nil
+}
+
+// header is the header at height and the commit that signed it.
+func (n *Node) header(height int64) (*types.Header, []byte, error) {
+	leave, err := n.enter()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	meta, commit, err := n.signed(height)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &meta.Header, commit, nil
+}
+
+// signed is what is stored of the block at height beside its parts.
+func (n *Node) signed(height int64) (*types.BlockMeta, []byte, error) {
 	blocks := n.comet.BlockStore()
 	meta := blocks.LoadBlockMeta(height)
 	seen := blocks.LoadBlockCommit(height)
@@ -84,16 +119,9 @@ func (n *Node) Block(height int64) (block, commit []byte, err error) {
 	if meta == nil || seen == nil {
 		return nil, nil, fmt.Errorf("%w: height %d", ErrNoBlock, height)
 	}
-	// The parts as they were signed, not an encoding of what they decode to.
-	for i := range int(meta.BlockID.PartSetHeader.Total) {
-		part := blocks.LoadBlockPart(height, i)
-		if part == nil {
-			return nil, nil, fmt.Errorf("%w: height %d", ErrNoBlock, height)
-		}
-		block = append(block, part.Bytes...)
-	}
-	if commit, err = seen.ToProto().Marshal(); err != nil {
+	commit, err := seen.ToProto().Marshal()
+	if err != nil {
 		return nil, nil, fmt.Errorf("chain: block %d: %w", height, err)
 	}
-	return block, commit, nil
+	return meta, commit, nil
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
 
 	"github.com/commonseal/commonseal/ledger"
 	commonsealv1 "github.com/commonseal/commonseal/proto/commonseal/v1"
@@ -29,12 +30,30 @@ func PeerOf(ctx context.Context) (Peer, bool) {
 	return p, ok
 }
 
+type arrivalKey struct{}
+
+// tap ends a call that does not get as far as enter in messageTime: of a call
+// of one message each way, gRPC reads the request before anybody is asked. It
+// runs on the connection's own goroutine and must be quick.
+func (d *Door) tap(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if d.off&pace != 0 {
+		return ctx, nil
+	}
+	call, cancel := context.WithCancel(ctx)
+	arrival := time.AfterFunc(messageTime, cancel)
+	context.AfterFunc(ctx, func() { arrival.Stop(); cancel() })
+	return context.WithValue(call, arrivalKey{}, arrival), nil
+}
+
 // enter checks a call before it is handled: that its peer is admitted now, has
 // calls left and does not compress.
 func (d *Door) enter(ctx context.Context) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil, Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_UNREGISTERED, "", "a call without a connection")
+	}
+	if arrival, ok := ctx.Value(arrivalKey{}).(*time.Timer); ok {
+		arrival.Stop()
 	}
 	v, ok := p.AuthInfo.(visa)
 	if !ok {

@@ -81,6 +81,7 @@ func NewDoor(id *Identity, admit Admit, log *slog.Logger) *Door {
 func (d *Door) Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(d.credentials()),
+		grpc.InTapHandle(d.tap),
 		grpc.ChainUnaryInterceptor(d.unary),
 		grpc.ChainStreamInterceptor(d.stream),
 		grpc.MaxRecvMsgSize(messageBytes),

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -163,6 +164,41 @@ func TestAttackRevokedPeer(t *testing.T) {
 		cancel()
 		running.Wait()
 	}
+}
+
+func TestPeerOf(t *testing.T) {
+	h := open(t, newMembers("ann", "bob"), 0, false, func(s *grpc.Server) { commonsealv1.RegisterNodeServiceServer(s, &blobs{}) })
+	for _, name := range []string{"ann", "bob"} {
+		id := identity(t, name)
+		out, err := commonsealv1.NewNodeServiceClient(h.dial(t, id)).Status(t.Context(), &commonsealv1.StatusRequest{})
+		if err != nil || out.Name != name || out.Lines[0] != id.String() {
+			t.Errorf("%s is %v, %v", name, out, err)
+		}
+	}
+	if _, ok := PeerOf(t.Context()); ok {
+		t.Error("a peer without a door")
+	}
+}
+
+// TestFloodOfCalls has a peer spend its burst.
+func TestFloodOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, newMembers("ann", "bob"), 0, true, ledgerOf(newChain()))
+		ann, bob := h.dial(t, identity(t, "ann")), h.dial(t, identity(t, "bob"))
+		for range callBurst {
+			if err := query(t, ann); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refusedAs(t, query(t, ann), commonsealv1.RefusalCode_REFUSAL_CODE_BUSY)
+		if err := query(t, bob); err != nil {
+			t.Errorf("another peer: %v", err)
+		}
+		pause(t.Context(), time.Second)
+		if err := query(t, ann); err != nil {
+			t.Errorf("a second later: %v", err)
+		}
+	})
 }
 
 func TestConnectionsAPeer(t *testing.T) {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,14 @@ func (b *blobs) Serve(s grpc.BidiStreamingServer[commonsealv1.ServeRequest, comm
 			return err
 		}
 	}
+}
+
+func (b *blobs) Status(ctx context.Context, _ *commonsealv1.StatusRequest) (*commonsealv1.StatusResponse, error) {
+	p, ok := PeerOf(ctx)
+	if !ok {
+		return nil, Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_UNREGISTERED, "", "nobody")
+	}
+	return &commonsealv1.StatusResponse{Name: p.Name, Lines: []string{fmt.Sprintf("%x", p.Key)}}, nil
 }
 
 // blobHouse opens a house of blobs in a bubble, and returns a client of it.
@@ -150,6 +159,28 @@ func TestAttackSlowReader(t *testing.T) {
 				}
 			}
 			cancel()
+		})
+	}
+}
+
+// TestAttackSilentCall opens calls of one message each way, and sends none.
+func TestAttackSilentCall(t *testing.T) {
+	for _, off := range []defence{pace, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			h := open(t, newMembers("ann"), off, true, ledgerOf(newChain()))
+			conn := h.dial(t, identity(t, "ann"))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			begun := time.Now()
+			desc := &grpc.StreamDesc{ClientStreams: true}
+			s, err := conn.NewStream(ctx, desc, commonsealv1.LedgerService_Query_FullMethodName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = s.RecvMsg(&commonsealv1.QueryResponse{})
+			if took := time.Since(begun); err == nil || (took == messageTime) != (off == 0) {
+				t.Errorf("defence off %v: %v after %s", off != 0, err, took)
+			}
 		})
 	}
 }

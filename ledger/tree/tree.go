@@ -35,19 +35,22 @@ import (
 // Recent is how many heights before the last [Tree.At] still has.
 const Recent = 100
 
-const (
-	maxKey    = 1 << 10 // bytes of a key of the state
-	cacheSize = 20_000  // nodes of the state tree held in memory
+// MaxChanges is how many writes and leaves together a block may have. A block is
+// one transaction, and of those Badger takes rows up to 15 % of a memtable, which
+// a larger memtable would cost every process; TestBlockBound computes that this
+// fits with 2^24 keys in the state. A tree in memory takes an eighth.
+const MaxChanges = 7500
 
-	// Badger takes 15 % of a memtable in one transaction, which bounds what a
-	// block may change; TestCommitBound has the block.
-	diskTable   = 64 << 20
-	memoryTable = 64 << 20
+const (
+	maxKey    = 1 << 10  // bytes of a key of the state
+	cacheSize = 20_000   // nodes of the state tree held in memory
+	memtable  = 64 << 20 // bytes; of a tree in memory, an eighth
 )
 
 // A Tree is a ledger's state and log. Its methods are safe for concurrent use.
 type Tree struct {
 	db    *badger.DB
+	limit int // of changes in a block
 	reads reads
 	last  atomic.Pointer[commit]
 
@@ -55,8 +58,11 @@ type Tree struct {
 	state  *iavl.MutableTree
 	nodes  *nodes // where state keeps its nodes
 	log    *compact.Range
+	pruned uint64 // the last version whose nodes were deleted
 	staged *staged
 	broken error // why no block may follow until the tree is opened again
+
+	failpoint func(name string) // tests crash here; nil outside them
 }
 
 // A staged block waits for its commit.
@@ -75,7 +81,10 @@ func Open(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state in %q: %w", dir, err)
 	}
-	t := &Tree{db: db, nodes: &nodes{db: db}}
+	t := &Tree{db: db, limit: MaxChanges, nodes: &nodes{db: db}}
+	if dir == "" {
+		t.limit /= 8
+	}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state in %q: %w", dir, err), db.Close())
 	}
@@ -98,9 +107,9 @@ func options(dir string) badger.Options {
 		WithCompression(0).WithBlockCacheSize(0).
 		WithNumMemtables(2).WithNumCompactors(2).
 		WithValueLogFileSize(16 << 20). // which no value is large enough for
-		WithMemTableSize(diskTable)
+		WithMemTableSize(memtable)
 	if dir == "" {
-		opts = opts.WithInMemory(true).WithMemTableSize(memoryTable)
+		opts = opts.WithInMemory(true).WithMemTableSize(memtable / 8)
 	}
 	return opts
 }
@@ -125,6 +134,9 @@ func (t *Tree) load() error {
 	}
 	if uint64(version) != last.timestamp() {
 		return fmt.Errorf("the state tree is of version %d, the last block's is %d; delete the directory and replay", version, last.timestamp())
+	}
+	if versions := t.state.AvailableVersions(); len(versions) > 0 {
+		t.pruned = uint64(versions[0]) - 1
 	}
 	if t.log, err = loadLog(txn, last.Log.Size); err != nil {
 		return err
@@ -179,6 +191,9 @@ func (t *Tree) stage(next *staged, out ledger.Outcome) error {
 	last := t.last.Load()
 	if next.commit.Height != last.Height+1 {
 		return fmt.Errorf("it does not follow block %d", last.Height)
+	}
+	if n := len(out.Writes) + len(out.Leaves); n > t.limit {
+		return fmt.Errorf("it makes %d changes, at most %d fit in a transaction; propose smaller blocks", n, t.limit)
 	}
 	if err := checkWrites(out.Writes); err != nil {
 		return err
@@ -242,8 +257,12 @@ func (t *Tree) Commit() error {
 	if next == nil {
 		return errors.New("commit: no block is staged")
 	}
-	if err := t.commit(next); err != nil {
-		t.broken = fmt.Errorf("block %d could not be stored, open the tree again: %w", next.commit.Height, err)
+	err := t.store(next)
+	if err == nil {
+		err = t.prune(next.commit.timestamp())
+	}
+	if err != nil {
+		t.broken = fmt.Errorf("commit block %d, then open the tree again: %w", next.commit.Height, err)
 		return t.broken
 	}
 	t.staged, t.log = nil, next.log
@@ -252,39 +271,64 @@ func (t *Tree) Commit() error {
 	return nil
 }
 
-// commit writes a block in one transaction: the nodes of the state tree, less
-// those of the version before, which Badger's own history keeps for snapshots;
-// the state by key; the log; and which block it was.
-func (t *Tree) commit(next *staged) error {
+// store writes a block in one transaction: the new nodes of the state tree, the
+// state by key, the log, and which block it was.
+func (t *Tree) store(next *staged) error {
 	at := next.commit.timestamp()
-	txn := t.db.NewTransactionAt(t.nodes.at, true)
-	defer txn.Discard()
-	t.nodes.txn = txn
-	defer func() { t.nodes.txn = nil }()
-	if _, _, err := t.state.SaveVersion(); err != nil {
-		return err
-	}
-	if at > 1 {
-		if err := t.state.DeleteVersionsTo(int64(at) - 1); err != nil {
+	return t.transact(at, func(txn *badger.Txn) error {
+		if _, _, err := t.state.SaveVersion(); err != nil {
+			return err
+		}
+		t.pass("state saved")
+		for _, w := range next.writes {
+			if err := set(txn, stateRow(w.Key), w.Value); err != nil {
+				return err
+			}
+		}
+		if err := writeLog(txn, next); err != nil {
+			return err
+		}
+		return txn.Set(commitRow, next.commit.append(nil))
+	})
+}
+
+// prune deletes the nodes that only versions of the state tree before one have;
+// for snapshots Badger has them still. It is a transaction of its own, which is
+// smaller than the block's, and one that a crash took is made up for after the
+// next block.
+func (t *Tree) prune(at uint64) error {
+	for ; t.pruned+1 < at; t.pruned++ {
+		err := t.transact(at, func(*badger.Txn) error {
+			return t.state.DeleteVersionsTo(int64(t.pruned + 1))
+		})
+		if err != nil {
 			return err
 		}
 	}
-	for _, w := range next.writes {
-		if err := set(txn, stateRow(w.Key), w.Value); err != nil {
-			return err
-		}
-	}
-	if err := writeLog(txn, next); err != nil {
-		return err
-	}
-	if err := txn.Set(commitRow, next.commit.append(nil)); err != nil {
-		return err
-	}
-	if err := txn.CommitAt(at, nil); err != nil {
-		return err
-	}
-	t.nodes.at = at
 	return nil
+}
+
+// transact commits what a function writes, itself and through the state tree,
+// at a timestamp.
+func (t *Tree) transact(at uint64, write func(txn *badger.Txn) error) error {
+	txn := t.db.NewTransactionAt(at, true)
+	defer txn.Discard()
+	t.nodes.at, t.nodes.txn = at, txn
+	err := write(txn)
+	t.nodes.txn = nil
+	if err != nil {
+		return err
+	}
+	t.pass("written")
+	defer t.pass("committed")
+	return txn.CommitAt(at, nil)
+}
+
+// pass is a point at which a test may crash the process.
+func (t *Tree) pass(point string) {
+	if t.failpoint != nil {
+		t.failpoint(point)
+	}
 }
 
 // usable says why no block may follow.

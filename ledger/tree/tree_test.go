@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -154,21 +155,87 @@ func TestTreeIsAMapAndAList(t *testing.T) {
 	})
 }
 
+// The vectors are CometBFT v0.40.0's: crypto/merkle.ProofsFromByteSlices over the
+// two leaves, confirmed by its ValueOp for either.
+func TestRootIsCometBFTsMap(t *testing.T) {
+	for _, test := range []struct {
+		size       uint64
+		log, state byte
+		want       string
+	}{
+		{0, 0x11, 0xaa, "964f1c50992250289b08286910d7ca5037d9d7e2dbff6c13ddf050126ba1c587"},
+		{258, 0x22, 0xab, "20e53231da2b340d0c860d8d713af5bf11322421effeb3d0899f17c08246bedc"},
+	} {
+		log := Head{test.size, ledger.Digest(bytes.Repeat([]byte{test.log}, 32))}
+		state := ledger.Digest(bytes.Repeat([]byte{test.state}, 32))
+		if got := fmt.Sprintf("%x", underRoot(log, state)); got != test.want {
+			t.Errorf("root over a log of %d = %s, want %s", test.size, got, test.want)
+		}
+	}
+}
+
+// A block that changes nothing leaves the root, whatever its height, so that
+// CometBFT makes no block to prove a new one.
+func TestIdleBlocksLeaveTheRoot(t *testing.T) {
+	tree := open(t, "")
+	if tree.Height() != -1 || tree.Root() != (ledger.Digest{}) {
+		t.Errorf("a new tree has height %d and root %x", tree.Height(), tree.Root())
+	}
+	writes := []ledger.Write{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("b"), Value: []byte("2")}}
+	for _, genesis := range []ledger.Outcome{{}, {Writes: writes}} {
+		root := put(t, tree, genesis)
+		for range 3 {
+			if got := put(t, tree, ledger.Outcome{}); got != root {
+				t.Errorf("an empty block made root %x out of %x", got, root)
+			}
+		}
+		same := append([]ledger.Write{{Key: []byte("A")}}, genesis.Writes...)
+		if got := put(t, tree, ledger.Outcome{Writes: same}); got != root {
+			t.Errorf("a block that wrote what was there made root %x out of %x", got, root)
+		}
+	}
+}
+
+func TestStageRefuses(t *testing.T) {
+	tree := open(t, "")
+	put(t, tree, ledger.Outcome{})
+	write := func(key, value string) ledger.Write { return ledger.Write{Key: []byte(key), Value: []byte(value)} }
+	for _, test := range []struct {
+		name   string
+		height int64
+		writes []ledger.Write
+		want   string
+	}{
+		{"the same height again", 0, nil, "does not follow block 0"},
+		{"a height too many", 2, nil, "does not follow block 0"},
+		{"writes out of order", 1, []ledger.Write{write("b", "1"), write("a", "1")}, "does not come after"},
+		{"a key twice", 1, []ledger.Write{write("a", "1"), write("a", "2")}, "does not come after"},
+		{"an empty value", 1, []ledger.Write{write("a", "")}, "an empty value"},
+		{"no key", 1, []ledger.Write{write("", "1")}, "a key of 0 bytes"},
+		{"a long key", 1, []ledger.Write{write(strings.Repeat("k", maxKey+1), "1")}, "a key of 1025 bytes"},
+		{"too many writes", 1, make([]ledger.Write, MaxChanges), "propose smaller blocks"},
+	} {
+		_, err := tree.Stage(test.height, ledger.Outcome{Writes: test.writes})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+		if err := tree.Commit(); err == nil {
+			t.Errorf("%s: something was committed", test.name)
+		}
+	}
+	put(t, tree, ledger.Outcome{Writes: []ledger.Write{write("a", "1")}})
+}
+
+// Blocks of 300 transactions of 300 bytes with 4 writes each, half of them to
+// keys that are there.
 func BenchmarkCommit(b *testing.B) {
 	const txs, writes = 300, 4
 	for _, keys := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			tree := open(b, b.TempDir())
-			rng := rand.New(rand.NewPCG(1, 2))
-			for n := 0; n < keys; n += 5000 {
-				put(b, tree, block(rng, 0, n, 5000))
-			}
+			tree, next := filled(b, keys)
 			for b.Loop() {
 				b.StopTimer()
-				out := block(rng, txs, keys, 0)
-				for len(out.Writes) < txs*writes {
-					out = block(rng, txs, keys, txs*writes)
-				}
+				out := next(txs, txs*writes)
 				b.StartTimer()
 				put(b, tree, out)
 			}
@@ -177,30 +244,41 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// block makes leaves of 300 bytes and n writes: half of them to any of the known
-// keys, half new.
-func block(rng *rand.Rand, leaves, known, n int) (out ledger.Outcome) {
-	writes := map[uint64]bool{}
-	for len(writes) < n {
-		k := rng.Uint64()
-		if known > 0 && len(writes)%2 == 0 {
-			k = uint64(rng.IntN(known))
+// filled makes a tree on disk with a number of keys, and a source of blocks with
+// so many leaves and writes, half of them to known keys.
+func filled(tb testing.TB, keys int) (*Tree, func(leaves, writes int) ledger.Outcome) {
+	tree := open(tb, tb.TempDir())
+	rng := rand.New(rand.NewPCG(1, 2))
+	var known []uint64
+	random := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
 		}
-		writes[k] = true
+		return b
 	}
-	for _, k := range slices.Sorted(maps.Keys(writes)) {
-		value := make([]byte, 100)
-		for i := range value {
-			value[i] = byte(rng.Uint32())
+	next := func(leaves, writes int) (out ledger.Outcome) {
+		block := map[uint64]bool{}
+		for len(block) < writes {
+			k := rng.Uint64()
+			if len(known) >= keys && len(block)%2 == 0 {
+				k = known[rng.IntN(len(known))]
+			}
+			block[k] = true
 		}
-		out.Writes = append(out.Writes, ledger.Write{Key: fmt.Appendf(nil, "key/%016x", k), Value: value})
-	}
-	for range leaves {
-		leaf := make([]byte, 300)
-		for i := range leaf {
-			leaf[i] = byte(rng.Uint32())
+		for _, k := range slices.Sorted(maps.Keys(block)) {
+			out.Writes = append(out.Writes, ledger.Write{Key: fmt.Appendf(nil, "key/%016x", k), Value: random(100)})
+			if len(known) < keys {
+				known = append(known, k)
+			}
 		}
-		out.Leaves = append(out.Leaves, leaf)
+		for range leaves {
+			out.Leaves = append(out.Leaves, random(300))
+		}
+		return out
 	}
-	return out
+	for len(known) < keys {
+		put(tb, tree, next(0, min(5000, keys)))
+	}
+	return tree, next
 }
