@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -85,5 +86,37 @@ func BenchmarkHandshake(b *testing.B) {
 			b.Fatal(err)
 		}
 		conn.Close()
+	}
+}
+
+// BenchmarkFollow is a replica that comes to a chain of 1000 small blocks.
+func BenchmarkFollow(b *testing.B) {
+	c := newChain()
+	for i := range 1000 {
+		c.add(b, fmt.Sprintf("k%d=%d", i%10, i/10))
+	}
+	for _, n := range []int{2, 4} {
+		b.Run(fmt.Sprintf("endpoints=%d", n), func(b *testing.B) {
+			var es []Endpoint
+			for i := range n {
+				h := open(b, newMembers("ann"), 0, false, ledgerOf(c))
+				es = append(es, Endpoint{fmt.Sprint("val", i), commonsealv1.NewLedgerServiceClient(h.dial(b, identity(b, "ann")))})
+			}
+			for b.Loop() {
+				f, err := NewFollower(es, &replica{}, rules, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(b.Context())
+				done := make(chan error, 1)
+				go func() { done <- f.Run(ctx) }()
+				if _, err := f.Wait(ctx, 999); err != nil {
+					b.Fatal(err)
+				}
+				cancel()
+				<-done
+			}
+			b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "blocks/s")
+		})
 	}
 }

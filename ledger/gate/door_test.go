@@ -260,10 +260,10 @@ func TestAttackCompressed(t *testing.T) {
 		}
 		// However it is packed, no message becomes larger than the limit.
 		for _, options := range [][]grpc.CallOption{{grpc.UseCompressor(gzip.Name)}, nil} {
-			options = append(options, grpc.MaxCallSendMsgSize(64<<20))
-			_, err := service.Submit(t.Context(), &commonsealv1.SubmitRequest{Tx: make([]byte, 32<<20)}, options...)
+			options = append(options, grpc.MaxCallSendMsgSize(8<<20))
+			_, err := service.Submit(t.Context(), &commonsealv1.SubmitRequest{Tx: make([]byte, 4<<20)}, options...)
 			if status.Code(err) != codes.ResourceExhausted {
-				t.Errorf("a message of 32 MiB: %v", err)
+				t.Errorf("a message of 4 MiB: %v", err)
 			}
 		}
 		if _, err := service.Submit(t.Context(), &commonsealv1.SubmitRequest{Tx: []byte("b=1")}); err != nil {

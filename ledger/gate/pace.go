@@ -19,6 +19,12 @@ const (
 	leastRate = 32 << 10
 )
 
+// TransferTime is the longest that a door lets an upload of so many bytes take,
+// and what a client grants a download as its deadline.
+func TransferTime(bytes int64) time.Duration {
+	return messageTime + time.Duration(bytes/leastRate)*time.Second
+}
+
 // A pacedStream cuts a stream whose peer dawdles. Each message must come within
 // messageTime, and all so far at leastRate; each message sent must be taken
 // within messageTime. A stream that is open ended both ways may be silent after
@@ -48,7 +54,7 @@ func (s *pacedStream) RecvMsg(m any) error {
 	if s.off&pace != 0 || s.endless && !first {
 		return s.ServerStream.RecvMsg(m)
 	}
-	due := s.begun.Add(messageTime + time.Duration(s.got/leastRate)*time.Second)
+	due := s.begun.Add(TransferTime(s.got))
 	err := s.within(min(messageTime, time.Until(due)), func() error { return s.ServerStream.RecvMsg(m) })
 	if message, ok := m.(proto.Message); ok && err == nil {
 		s.got += int64(proto.Size(message))

@@ -114,7 +114,7 @@ func TestAttackSilentUpload(t *testing.T) {
 				t.Fatal(err)
 			}
 			// A burst does not buy a long silence after it.
-			for range 64 {
+			for range 8 {
 				if err := put.Send(&commonsealv1.PutRequest{Part: &commonsealv1.PutRequest_Chunk{Chunk: make([]byte, ChunkBytes)}}); err != nil {
 					t.Fatal(err)
 				}
@@ -192,14 +192,14 @@ func TestHonestStreamsAreNotCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 64 { // 64 MiB at just above the least rate
+		for range 16 { // 16 MiB at just above the least rate
 			if err := put.Send(&commonsealv1.PutRequest{Part: &commonsealv1.PutRequest_Chunk{Chunk: make([]byte, ChunkBytes)}}); err != nil {
 				t.Fatal(err)
 			}
 			pause(t.Context(), ChunkBytes*time.Second/leastRate)
 		}
 		out, err := put.CloseAndRecv()
-		if err != nil || out.Stored != 64<<20 {
+		if err != nil || out.Stored != 16<<20 {
 			t.Errorf("%v, %v", out, err)
 		}
 		<-b.ended

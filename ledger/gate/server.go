@@ -52,7 +52,8 @@ type server struct {
 }
 
 // Serve adds LedgerService, over a chain and its record, to a server that was
-// made with the options of a [Door].
+// made with the options of a [Door]. Such a server ends with Stop: Follow goes on
+// for as long as its peer does, so GracefulStop would not return.
 func Serve(s *grpc.Server, chain Chain, record Record) {
 	commonsealv1.RegisterLedgerServiceServer(s, &server{chain: chain, record: record, submits: newRates(submitRate, submitBurst)})
 }
@@ -100,7 +101,7 @@ func (s *server) Follow(in *commonsealv1.FollowRequest, out grpc.ServerStreaming
 func (s *server) Commit(ctx context.Context, in *commonsealv1.CommitRequest) (*commonsealv1.CommitResponse, error) {
 	height := in.Height
 	if height == 0 {
-		last, err := s.chain.Wait(ctx, 0)
+		last, err := s.chain.Wait(ctx, -1)
 		if err != nil {
 			return nil, elsewhere(ctx, err)
 		}

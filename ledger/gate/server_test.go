@@ -66,6 +66,7 @@ func TestLedgerServiceRefuses(t *testing.T) {
 		}{
 			{first(s.Submit(t.Context(), &commonsealv1.SubmitRequest{})), commonsealv1.RefusalCode_REFUSAL_CODE_TOO_LARGE},
 			{first(s.Submit(t.Context(), &commonsealv1.SubmitRequest{Tx: make([]byte, txBytes+1)})), commonsealv1.RefusalCode_REFUSAL_CODE_TOO_LARGE},
+			{first(s.Commit(t.Context(), &commonsealv1.CommitRequest{})), commonsealv1.RefusalCode_REFUSAL_CODE_NOT_FOUND},
 			{first(s.Commit(t.Context(), &commonsealv1.CommitRequest{Height: 7})), commonsealv1.RefusalCode_REFUSAL_CODE_NOT_FOUND},
 			{first(s.Commit(t.Context(), &commonsealv1.CommitRequest{Height: -7})), commonsealv1.RefusalCode_REFUSAL_CODE_NOT_FOUND},
 			{first(s.Query(t.Context(), &commonsealv1.QueryRequest{})), commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED},
