@@ -17,7 +17,7 @@ const maxLines = 500 // of a Go file
 
 var (
 	// goers may start goroutines; he and he/circuit wait for theirs.
-	goers = []string{"he", "he/circuit", "federation/node", "federation/agent", "federation/local", "ledger/chain", "ledger/gate", "clients/**", "cmd/**"}
+	goers = []string{"he", "he/circuit", "federation/peer", "federation/node", "federation/agent", "federation/local", "ledger/chain", "ledger/gate", "clients/**", "cmd/**"}
 	// integers are packages whose state no floating-point number may reach.
 	integers = []string{"ledger", "incentive"}
 )

@@ -43,7 +43,7 @@ func TestLedgerCodesAreRefusalCodes(t *testing.T) {
 		ledger.Unknown: commonsealv1.RefusalCode_REFUSAL_CODE_UNKNOWN, ledger.Forbidden: commonsealv1.RefusalCode_REFUSAL_CODE_FORBIDDEN,
 		ledger.Replayed: commonsealv1.RefusalCode_REFUSAL_CODE_REPLAYED, ledger.Conflict: commonsealv1.RefusalCode_REFUSAL_CODE_CONFLICT,
 		ledger.WrongState: commonsealv1.RefusalCode_REFUSAL_CODE_WRONG_STATE, ledger.OverLimit: commonsealv1.RefusalCode_REFUSAL_CODE_OVER_LIMIT,
-		ledger.Late: commonsealv1.RefusalCode_REFUSAL_CODE_LATE, ledger.Used: commonsealv1.RefusalCode_REFUSAL_CODE_USED,
+		ledger.Late: commonsealv1.RefusalCode_REFUSAL_CODE_LATE, ledger.Ticketed: commonsealv1.RefusalCode_REFUSAL_CODE_USED,
 	} {
 		if r := RefusalOf(ledger.Result{Code: code, Detail: "why"}); r == nil || r.Code != want || r.Detail != "why" {
 			t.Errorf("code %d is %v, want %s", code, r, want)

@@ -172,16 +172,12 @@ func (x *PutHead) GetOffset() uint64 {
 	return 0
 }
 
-// PutResponse is what became of a blob. What the node refuses outright ends the
-// stream with a Refusal instead.
+// PutResponse says that the blob is whole and stored, and its post kept. All
+// else ends the stream with a Refusal.
 type PutResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unspecified if the blob is whole and stored, else what it lacks.
-	Code RefusalCode `protobuf:"varint,1,opt,name=code,proto3,enum=commonseal.v1.RefusalCode" json:"code,omitempty"`
-	// The cause, for people.
-	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
-	// The bytes that are stored, from the blob's beginning.
-	Stored        uint64 `protobuf:"varint,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	// The bytes that are stored: all of them.
+	Stored        uint64 `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -216,20 +212,6 @@ func (*PutResponse) Descriptor() ([]byte, []int) {
 	return file_commonseal_v1_node_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *PutResponse) GetCode() RefusalCode {
-	if x != nil {
-		return x.Code
-	}
-	return RefusalCode_REFUSAL_CODE_UNSPECIFIED
-}
-
-func (x *PutResponse) GetDetail() string {
-	if x != nil {
-		return x.Detail
-	}
-	return ""
-}
-
 func (x *PutResponse) GetStored() uint64 {
 	if x != nil {
 		return x.Stored
@@ -237,11 +219,11 @@ func (x *PutResponse) GetStored() uint64 {
 	return 0
 }
 
-// OffsetRequest names a blob.
+// OffsetRequest announces a blob as a head does, and reserves room for it.
 type OffsetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its SHA-256.
-	Digest        []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The signed post that names the blob.
+	Post          []byte `protobuf:"bytes,1,opt,name=post,proto3" json:"post,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -276,9 +258,9 @@ func (*OffsetRequest) Descriptor() ([]byte, []int) {
 	return file_commonseal_v1_node_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *OffsetRequest) GetDigest() []byte {
+func (x *OffsetRequest) GetPost() []byte {
 	if x != nil {
-		return x.Digest
+		return x.Post
 	}
 	return nil
 }
@@ -286,7 +268,7 @@ func (x *OffsetRequest) GetDigest() []byte {
 // OffsetResponse is how much is there.
 type OffsetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The bytes held, from the blob's beginning; 0 if none.
+	// The bytes held, from the blob's beginning; 0 if none, its size if all.
 	Held          uint64 `protobuf:"varint,1,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -510,7 +492,7 @@ type PostsResponse struct {
 	Posts [][]byte `protobuf:"bytes,1,rep,name=posts,proto3" json:"posts,omitempty"`
 	// Where to go on.
 	Cursor uint64 `protobuf:"varint,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Whether there are more now.
+	// Whether there may be more now.
 	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -567,7 +549,7 @@ func (x *PostsResponse) GetMore() bool {
 	return false
 }
 
-// HeldRequest names a blob.
+// HeldRequest names the manifest of a contribution.
 type HeldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its SHA-256.
@@ -613,11 +595,15 @@ func (x *HeldRequest) GetDigest() []byte {
 	return nil
 }
 
-// HeldResponse is a signed statement.
+// HeldResponse is a signed statement, as a contribution brings it to the ledger.
 type HeldResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The statement, in the ledger's encoding.
-	Statement     []byte `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	// The node's name on the ledger.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Its signature of the manifest and the bytes.
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The bytes of the manifest and all that it lists.
+	Bytes         uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -652,11 +638,25 @@ func (*HeldResponse) Descriptor() ([]byte, []int) {
 	return file_commonseal_v1_node_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *HeldResponse) GetStatement() []byte {
+func (x *HeldResponse) GetNode() string {
 	if x != nil {
-		return x.Statement
+		return x.Node
+	}
+	return ""
+}
+
+func (x *HeldResponse) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
 	}
 	return nil
+}
+
+func (x *HeldResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 // ServeRequest is what a server of a model says.
@@ -870,16 +870,10 @@ type ServeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The node's number for it, each once in a stream.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The digest of the model asked.
-	Model []byte `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
-	// The digest of the querier's public key.
-	Querier []byte `protobuf:"bytes,3,opt,name=querier,proto3" json:"querier,omitempty"`
-	// The encrypted query in its canonical encoding.
-	Query []byte `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
-	// The rows it holds.
-	Rows uint32 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
 	// The querier's signed envelope, for the server to check by itself.
-	Envelope      []byte `protobuf:"bytes,6,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	Envelope []byte `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// The encrypted query in its canonical encoding.
+	Query         []byte `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -921,16 +915,9 @@ func (x *ServeResponse) GetId() uint64 {
 	return 0
 }
 
-func (x *ServeResponse) GetModel() []byte {
+func (x *ServeResponse) GetEnvelope() []byte {
 	if x != nil {
-		return x.Model
-	}
-	return nil
-}
-
-func (x *ServeResponse) GetQuerier() []byte {
-	if x != nil {
-		return x.Querier
+		return x.Envelope
 	}
 	return nil
 }
@@ -938,20 +925,6 @@ func (x *ServeResponse) GetQuerier() []byte {
 func (x *ServeResponse) GetQuery() []byte {
 	if x != nil {
 		return x.Query
-	}
-	return nil
-}
-
-func (x *ServeResponse) GetRows() uint32 {
-	if x != nil {
-		return x.Rows
-	}
-	return 0
-}
-
-func (x *ServeResponse) GetEnvelope() []byte {
-	if x != nil {
-		return x.Envelope
 	}
 	return nil
 }
@@ -1180,13 +1153,11 @@ const file_commonseal_v1_node_proto_rawDesc = "" +
 	"\aPutHead\x12\x12\n" +
 	"\x04post\x18\x01 \x01(\fR\x04post\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"m\n" +
-	"\vPutResponse\x12.\n" +
-	"\x04code\x18\x01 \x01(\x0e2\x1a.commonseal.v1.RefusalCodeR\x04code\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06stored\x18\x03 \x01(\x04R\x06stored\"'\n" +
-	"\rOffsetRequest\x12\x16\n" +
-	"\x06digest\x18\x01 \x01(\fR\x06digest\"$\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\"%\n" +
+	"\vPutResponse\x12\x16\n" +
+	"\x06stored\x18\x01 \x01(\x04R\x06stored\"#\n" +
+	"\rOffsetRequest\x12\x12\n" +
+	"\x04post\x18\x01 \x01(\fR\x04post\"$\n" +
 	"\x0eOffsetResponse\x12\x12\n" +
 	"\x04held\x18\x01 \x01(\x04R\x04held\"<\n" +
 	"\n" +
@@ -1205,9 +1176,11 @@ const file_commonseal_v1_node_proto_rawDesc = "" +
 	"\x06cursor\x18\x02 \x01(\x04R\x06cursor\x12\x12\n" +
 	"\x04more\x18\x03 \x01(\bR\x04more\"%\n" +
 	"\vHeldRequest\x12\x16\n" +
-	"\x06digest\x18\x01 \x01(\fR\x06digest\",\n" +
-	"\fHeldResponse\x12\x1c\n" +
-	"\tstatement\x18\x01 \x01(\fR\tstatement\"\x82\x01\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\"V\n" +
+	"\fHeldResponse\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\x82\x01\n" +
 	"\fServeRequest\x121\n" +
 	"\x05hello\x18\x01 \x01(\v2\x19.commonseal.v1.ServeHelloH\x00R\x05hello\x124\n" +
 	"\x06answer\x18\x02 \x01(\v2\x1a.commonseal.v1.ServeAnswerH\x00R\x06answerB\t\n" +
@@ -1219,14 +1192,11 @@ const file_commonseal_v1_node_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12.\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x1a.commonseal.v1.RefusalCodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06answer\x18\x04 \x01(\fR\x06answer\"\x95\x01\n" +
+	"\x06answer\x18\x04 \x01(\fR\x06answer\"Q\n" +
 	"\rServeResponse\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\fR\x05model\x12\x18\n" +
-	"\aquerier\x18\x03 \x01(\fR\aquerier\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\fR\x05query\x12\x12\n" +
-	"\x04rows\x18\x05 \x01(\rR\x04rows\x12\x1a\n" +
-	"\benvelope\x18\x06 \x01(\fR\benvelope\"B\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
+	"\benvelope\x18\x02 \x01(\fR\benvelope\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\fR\x05query\"B\n" +
 	"\x0ePredictRequest\x12\x1a\n" +
 	"\benvelope\x18\x01 \x01(\fR\benvelope\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\fR\x05query\")\n" +
@@ -1285,31 +1255,30 @@ var file_commonseal_v1_node_proto_goTypes = []any{
 }
 var file_commonseal_v1_node_proto_depIdxs = []int32{
 	1,  // 0: commonseal.v1.PutRequest.head:type_name -> commonseal.v1.PutHead
-	19, // 1: commonseal.v1.PutResponse.code:type_name -> commonseal.v1.RefusalCode
-	12, // 2: commonseal.v1.ServeRequest.hello:type_name -> commonseal.v1.ServeHello
-	13, // 3: commonseal.v1.ServeRequest.answer:type_name -> commonseal.v1.ServeAnswer
-	19, // 4: commonseal.v1.ServeAnswer.code:type_name -> commonseal.v1.RefusalCode
-	0,  // 5: commonseal.v1.NodeService.Put:input_type -> commonseal.v1.PutRequest
-	3,  // 6: commonseal.v1.NodeService.Offset:input_type -> commonseal.v1.OffsetRequest
-	5,  // 7: commonseal.v1.NodeService.Get:input_type -> commonseal.v1.GetRequest
-	7,  // 8: commonseal.v1.NodeService.Posts:input_type -> commonseal.v1.PostsRequest
-	9,  // 9: commonseal.v1.NodeService.Held:input_type -> commonseal.v1.HeldRequest
-	11, // 10: commonseal.v1.NodeService.Serve:input_type -> commonseal.v1.ServeRequest
-	15, // 11: commonseal.v1.NodeService.Predict:input_type -> commonseal.v1.PredictRequest
-	17, // 12: commonseal.v1.NodeService.Status:input_type -> commonseal.v1.StatusRequest
-	2,  // 13: commonseal.v1.NodeService.Put:output_type -> commonseal.v1.PutResponse
-	4,  // 14: commonseal.v1.NodeService.Offset:output_type -> commonseal.v1.OffsetResponse
-	6,  // 15: commonseal.v1.NodeService.Get:output_type -> commonseal.v1.GetResponse
-	8,  // 16: commonseal.v1.NodeService.Posts:output_type -> commonseal.v1.PostsResponse
-	10, // 17: commonseal.v1.NodeService.Held:output_type -> commonseal.v1.HeldResponse
-	14, // 18: commonseal.v1.NodeService.Serve:output_type -> commonseal.v1.ServeResponse
-	16, // 19: commonseal.v1.NodeService.Predict:output_type -> commonseal.v1.PredictResponse
-	18, // 20: commonseal.v1.NodeService.Status:output_type -> commonseal.v1.StatusResponse
-	13, // [13:21] is the sub-list for method output_type
-	5,  // [5:13] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	12, // 1: commonseal.v1.ServeRequest.hello:type_name -> commonseal.v1.ServeHello
+	13, // 2: commonseal.v1.ServeRequest.answer:type_name -> commonseal.v1.ServeAnswer
+	19, // 3: commonseal.v1.ServeAnswer.code:type_name -> commonseal.v1.RefusalCode
+	0,  // 4: commonseal.v1.NodeService.Put:input_type -> commonseal.v1.PutRequest
+	3,  // 5: commonseal.v1.NodeService.Offset:input_type -> commonseal.v1.OffsetRequest
+	5,  // 6: commonseal.v1.NodeService.Get:input_type -> commonseal.v1.GetRequest
+	7,  // 7: commonseal.v1.NodeService.Posts:input_type -> commonseal.v1.PostsRequest
+	9,  // 8: commonseal.v1.NodeService.Held:input_type -> commonseal.v1.HeldRequest
+	11, // 9: commonseal.v1.NodeService.Serve:input_type -> commonseal.v1.ServeRequest
+	15, // 10: commonseal.v1.NodeService.Predict:input_type -> commonseal.v1.PredictRequest
+	17, // 11: commonseal.v1.NodeService.Status:input_type -> commonseal.v1.StatusRequest
+	2,  // 12: commonseal.v1.NodeService.Put:output_type -> commonseal.v1.PutResponse
+	4,  // 13: commonseal.v1.NodeService.Offset:output_type -> commonseal.v1.OffsetResponse
+	6,  // 14: commonseal.v1.NodeService.Get:output_type -> commonseal.v1.GetResponse
+	8,  // 15: commonseal.v1.NodeService.Posts:output_type -> commonseal.v1.PostsResponse
+	10, // 16: commonseal.v1.NodeService.Held:output_type -> commonseal.v1.HeldResponse
+	14, // 17: commonseal.v1.NodeService.Serve:output_type -> commonseal.v1.ServeResponse
+	16, // 18: commonseal.v1.NodeService.Predict:output_type -> commonseal.v1.PredictResponse
+	18, // 19: commonseal.v1.NodeService.Status:output_type -> commonseal.v1.StatusResponse
+	12, // [12:20] is the sub-list for method output_type
+	4,  // [4:12] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_commonseal_v1_node_proto_init() }

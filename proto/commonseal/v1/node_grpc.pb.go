@@ -40,13 +40,13 @@ type NodeServiceClient interface {
 	// Put stores one blob under its post. After a break it goes on at the offset
 	// that Offset says.
 	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutResponse], error)
-	// Offset is how much of a blob the node already holds.
+	// Offset is how much the node already holds of a blob that the caller puts.
 	Offset(ctx context.Context, in *OffsetRequest, opts ...grpc.CallOption) (*OffsetResponse, error)
 	// Get streams a blob, in chunks of at most 1 MiB.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// Posts lists posts, oldest first, and may wait for the next one.
 	Posts(ctx context.Context, in *PostsRequest, opts ...grpc.CallOption) (*PostsResponse, error)
-	// Held is the node's signed word that it holds a blob.
+	// Held is the node's signed word that it holds a contribution's ciphertexts.
 	Held(ctx context.Context, in *HeldRequest, opts ...grpc.CallOption) (*HeldResponse, error)
 	// Serve is how a server of a model takes part without being dialled: it says
 	// which model it serves, is sent queries and answers them.
@@ -171,13 +171,13 @@ type NodeServiceServer interface {
 	// Put stores one blob under its post. After a break it goes on at the offset
 	// that Offset says.
 	Put(grpc.ClientStreamingServer[PutRequest, PutResponse]) error
-	// Offset is how much of a blob the node already holds.
+	// Offset is how much the node already holds of a blob that the caller puts.
 	Offset(context.Context, *OffsetRequest) (*OffsetResponse, error)
 	// Get streams a blob, in chunks of at most 1 MiB.
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// Posts lists posts, oldest first, and may wait for the next one.
 	Posts(context.Context, *PostsRequest) (*PostsResponse, error)
-	// Held is the node's signed word that it holds a blob.
+	// Held is the node's signed word that it holds a contribution's ciphertexts.
 	Held(context.Context, *HeldRequest) (*HeldResponse, error)
 	// Serve is how a server of a model takes part without being dialled: it says
 	// which model it serves, is sent queries and answers them.
