@@ -65,7 +65,7 @@ func runAggregator(ctx context.Context, p process) (err error) {
 	admit := func(key ledger.Key) (string, bool) { return ledger.Peer(c.View(), key) }
 	door := gate.NewDoor(id, admit, p.log.With("part", "door"))
 	server := grpc.NewServer(door.Options()...)
-	node.Register(server, n)
+	node.Serve(server, n, c.Height)
 	p.monitor.Register(&federated{c})
 	return runParts(ctx, server.Stop,
 		c.Run,

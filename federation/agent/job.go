@@ -38,7 +38,7 @@ func (a *Agent) approve(ctx context.Context, v ledger.View, d federation.Approve
 		return false, fmt.Errorf("no job %x", d.Job[:6])
 	}
 	t, _ := ledger.TaskOf(v, j.Task)
-	if !a.Policy.allows(t, j) {
+	if !a.policy.allows(t, j) {
 		return false, &RefusedError{ErrDeclined}
 	}
 	if _, err := a.jobOf(ctx, v, j); err != nil {

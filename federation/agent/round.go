@@ -38,7 +38,9 @@ func (a *Agent) attempt(ctx context.Context, key string, do func() (bool, error)
 	case stops(err) || ctx.Err() != nil:
 		return false, err
 	case errors.As(err, &refused):
-		a.Log.Warn("a duty is refused", "duty", key, "cause", err.Error())
+		if !errors.Is(err, ErrDeclined) { // which is no news: it is asked every round
+			a.Log.Warn("a duty is refused", "duty", key, "cause", err.Error())
+		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.refused[key] = err

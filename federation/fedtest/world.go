@@ -140,7 +140,7 @@ func (w *World) startAgent(name string, s *store.Mem, f *follower) (*agent.Agent
 	}
 	return agent.New(agent.Company{Name: name, Signing: w.signing[name], Profiles: w.Profiles,
 		Seed: he.Seed(ledger.Hash("fedtest/seed", []byte(name))), Store: s.Store, Ledger: f,
-		Peers: func() map[string]agent.Peer { return peers }, Policy: w.Policy(name)})
+		Peers: func() map[string]agent.Peer { return peers }, Policy: func() (agent.Policy, error) { return w.Policy(name), nil }})
 }
 
 // Turn lets somebody do something: a process reads some of the ledger and works
