@@ -18,7 +18,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -151,6 +153,40 @@ func (c *Client) Until(ctx context.Context, so func(ledger.View) bool) error {
 		case <-next:
 		}
 	}
+}
+
+// syncTime is how long a validator has to say how far the chain is.
+const syncTime = 5 * time.Second
+
+// Sync returns when the replica is as far as the chain was when it was called: as
+// the second of the validators that answer says, or the only one. One that lies
+// cannot hold it up.
+func (c *Client) Sync(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	said := make(chan int64, len(c.doors))
+	for _, d := range c.doors {
+		go func() {
+			r, err := commonsealv1.NewLedgerServiceClient(d).Query(asking, &commonsealv1.QueryRequest{Key: ledger.GenesisKey()})
+			if err != nil {
+				said <- -1
+				return
+			}
+			said <- r.Height
+		}()
+	}
+	var heights []int64
+	for range c.doors {
+		if h := <-said; h >= 0 {
+			heights = append(heights, h)
+		}
+	}
+	slices.Sort(heights)
+	if len(heights) == 0 {
+		return errors.New("no validator answers; check the addresses in node.yaml, and that they run")
+	}
+	tip := heights[max(0, len(heights)-2)]
+	return c.Until(ctx, func(ledger.View) bool { return c.Now() > 0 && c.Height() >= tip })
 }
 
 // A RefusedError says that the ledger refused a transaction.

@@ -50,7 +50,7 @@ func following(ctx context.Context, c *clients.Client, do func(ctx context.Conte
 		defer cancel() // what cannot be followed is not acted on
 		followed <- c.Run(ctx)
 	}()
-	err := c.Until(ctx, func(ledger.View) bool { return c.Now() > 0 })
+	err := c.Sync(ctx)
 	if err == nil {
 		err = do(ctx)
 	}

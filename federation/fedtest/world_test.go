@@ -2,8 +2,10 @@ package fedtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,4 +93,29 @@ func world(t *testing.T, seed uint64, faults bool) *World {
 func TestQuietWorld(t *testing.T) {
 	m := live(t, world(t, 1, false))
 	t.Logf("model %x, values %v", m.ID[:6], m.Opened)
+}
+
+var seeds = flag.Int("seeds", 1000, "worlds that TestAnyWorld runs")
+
+// TestAnyWorld loses and delays messages and crashes processes at any write, in
+// worlds of many seeds: every one comes to the model of the quiet world.
+func TestAnyWorld(t *testing.T) {
+	want := live(t, world(t, 0, false))
+	n := *seeds
+	if testing.Short() {
+		n = 10
+	}
+	for seed := range uint64(n) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			w := world(t, seed, true)
+			m := live(t, w)
+			if m.ID != want.ID {
+				t.Errorf("model %x after %d crashes; the quiet world's is %x", m.ID[:6], w.Crashes, want.ID[:6])
+			}
+			if !slices.Equal(m.Opened, want.Opened) {
+				t.Errorf("values %v; the quiet world's are %v", m.Opened, want.Opened)
+			}
+		})
+	}
 }
