@@ -53,6 +53,7 @@ type Job struct {
 	Task         Digest
 	Steps        uint16
 	LearningRate uint64 // in units of 2^-32
+	Valued       []uint16
 	Nodes        []string
 	Quorum       uint8
 	Approvals    []string // sorted
@@ -69,6 +70,7 @@ func (j *Job) code(c *coder) {
 	c.digest(&j.Task)
 	c.u16(&j.Steps)
 	c.u64(&j.LearningRate)
+	list(c, &j.Valued, MaxValued, c.u16)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
 	c.names(&j.Approvals, MaxParties)
@@ -84,6 +86,7 @@ type OpenJob struct {
 	Task         Digest
 	Steps        uint16
 	LearningRate uint64   // in units of 2^-32
+	Valued       []uint16 // steps at which contributions are valued, rising, of 1 to Steps
 	Nodes        []string // sorted, of the task's
 	Quorum       uint8    // the task's at least
 	Salt         uint64   // tells runs of the same spec apart
@@ -94,6 +97,7 @@ func (o *OpenJob) code(c *coder) {
 	c.digest(&o.Task)
 	c.u16(&o.Steps)
 	c.u64(&o.LearningRate)
+	list(c, &o.Valued, MaxValued, c.u16)
 	c.names(&o.Nodes, MaxNodes)
 	c.u8(&o.Quorum)
 	c.u64(&o.Salt)
@@ -115,6 +119,8 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(WrongState, "task %s has no keys yet", t.Name)
 	case o.Steps < 1 || o.Steps > MaxSteps || o.LearningRate == 0:
 		return refuse(OverLimit, "%d steps at rate %d; there are 1 to %d, at a positive rate", o.Steps, o.LearningRate, MaxSteps)
+	case !rising(o.Valued, o.Steps):
+		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
 		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
 	}
@@ -133,10 +139,25 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 	if s.has(key(keyJob, id)) {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
-	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate,
+	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued,
 		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }
+
+// rising says whether steps rise within 1 to last.
+func rising(steps []uint16, last uint16) bool {
+	before := uint16(0)
+	for _, t := range steps {
+		if t <= before || t > last {
+			return false
+		}
+		before = t
+	}
+	return true
+}
+
+// IsValued says whether contributions are valued at a step.
+func (j *Job) IsValued(step uint16) bool { return slices.Contains(j.Valued, step) }
 
 // move takes a job through the table.
 func (s *state) move(j *Job, e JobEvent) Result {

@@ -17,9 +17,10 @@ const (
 	MaxSteps    = 1000 // of a job
 	MaxParts    = 512  // of a stage of a ceremony
 	MaxStages   = 8    // of a ceremony
-	MaxPromise  = 32 * (MaxParts + 1)
+	MaxPromise  = 32*(MaxParts+1) + 32
 	MaxInline   = 64 // bytes revealed in a transaction
 	MaxInputs   = MaxParties + 3
+	MaxValued   = 16         // steps of a job at which contributions are valued
 	MaxEntries  = 256        // of a usage record
 	MaxStreams  = 16         // a peer may have open
 	MaxQuota    = 1 << 32    // answers of a querier

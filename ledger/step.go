@@ -108,7 +108,7 @@ func (s *state) recorder(id Digest, from sender) (*Job, Result) {
 // checkUpdates holds the updates of a step to their signatures: every local
 // company's, for this step, and nobody else's.
 func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
-	said := map[string]bool{}
+	said := map[string][2]bool{} // of training rows, of validation rows
 	for _, b := range r.Updates {
 		p, err := ParsePost(b)
 		if err != nil {
@@ -119,13 +119,17 @@ func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
 		if !ok || !x.Local || p.Chain != s.genesis.Chain || p.Kind != PostUpdate || p.Scope != j.ID || p.Step != r.Step {
 			return refuse(BadSignature, "a post of %q is no update for step %d of job %x", name, r.Step, j.ID[:6])
 		}
-		if p.Index == 0 {
-			said[name] = true
+		what := said[name]
+		if p.Index > 1 || what[p.Index] {
+			return refuse(Malformed, "%s has update %d of step %d twice, or there is none", name, p.Index, r.Step)
 		}
+		what[p.Index] = true
+		said[name] = what
 	}
 	for _, x := range t.Consents {
-		if x.Local && r.Step > 0 && !said[x.Company] {
-			return refuse(Malformed, "the update of %s is missing", x.Company)
+		due := x.Local && r.Step > 0
+		if want := [2]bool{due, due && x.Validation > 0 && j.IsValued(r.Step)}; said[x.Company] != want {
+			return refuse(Malformed, "the updates of %s are not those of step %d", x.Company, r.Step)
 		}
 	}
 	return Result{}
