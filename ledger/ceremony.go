@@ -387,3 +387,14 @@ func CurrentEpoch(v View) (*KeyEpoch, bool) {
 	}
 	return load[KeyEpoch](v, append([]byte(keyEpoch), b...))
 }
+
+// Attempts is how many base ceremonies of a key epoch were begun.
+func Attempts(v View, epoch uint32) uint32 {
+	n := uint32(0)
+	for {
+		if _, ok := CeremonyOf(v, BaseCeremony(GenesisOf(v).Chain, epoch, n+1)); !ok {
+			return n
+		}
+		n++
+	}
+}
