@@ -4,12 +4,12 @@ import "fmt"
 
 // Apply is what block b makes of the state v. It gives the same outcome
 // wherever it is called.
-func Apply(v View, b Block) Outcome {
-	s := newState(v, b.Time)
+func Apply(v View, b Block) Outcome { return newState(v, b.Time).applyBlock(b.Txs) }
+
+func (s *state) applyBlock(txs [][]byte) Outcome {
 	var out Outcome
-	for _, tx := range b.Txs {
-		// A refused transaction may have written; each gets a state of its own.
-		inner := &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis}
+	for _, tx := range txs {
+		inner := s.above() // a refused transaction may have written
 		r := inner.applyTx(tx)
 		if r.Code == OK {
 			for k, value := range inner.written {
@@ -58,7 +58,7 @@ func (s *state) applyTx(b []byte) Result {
 		return refuse(Expired, "expires at %d, more than %d ms after the block of %d; sign it for a shorter time", t.Expiry, int64(MaxExpiry), s.now)
 	}
 	seen := key(keySeen, t.Expiry, t.Hash())
-	if s.has(seen) {
+	if s.has(seen) && s.on(seenSet) {
 		return refuse(Replayed, "these bytes were accepted before")
 	}
 	from, r := s.sender(&t)

@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A KeyEpoch is one collective key: a roster that finished its base ceremony.
 type KeyEpoch struct {
@@ -100,23 +103,21 @@ func (o *OpenRoster) apply(s *state, from sender) Result {
 			owners[m.Owner] = true
 		}
 	}
+	companies := s.owners(Company)
 	switch {
 	case o.Epoch != next:
 		return refuse(WrongState, "key epoch %d; the next one is %d", o.Epoch, next)
 	case len(o.Parties) < MinParties || !slices.IsSorted(o.Parties) || !slices.Contains(o.Parties, from.name):
 		return refuse(Malformed, "a roster has %d sorted parties at least, and one of them opens it", MinParties)
+	case 2*len(owners) <= len(companies) && s.on(majorityKeys):
+		return refuse(Forbidden, "a roster of %d owners of %d; its keys are everybody's, so it takes a majority", len(owners), len(companies))
 	}
-	attempt := uint32(1)
-	for {
-		y, ok := CeremonyOf(s, BaseCeremony(s.genesis.Chain, o.Epoch, attempt))
-		if !ok {
-			break
-		}
-		if !y.Over() {
-			return refuse(Replayed, "attempt %d of key epoch %d is under way", attempt, o.Epoch)
-		}
-		attempt++
+	attempt := Attempts(s, o.Epoch)
+	if y, ok := CeremonyOf(s, BaseCeremony(s.genesis.Chain, o.Epoch, attempt)); ok && !y.Over() {
+		return refuse(Replayed, "attempt %d of key epoch %d is under way", attempt, o.Epoch)
 	}
+	attempt++
+	s.putRaw(key(keyAttempts, o.Epoch), key("", attempt))
 	return s.begin(&Ceremony{ID: BaseCeremony(s.genesis.Chain, o.Epoch, attempt), Epoch: o.Epoch, Attempt: attempt,
 		Parties: o.Parties, Rotations: o.Rotations, Stages: o.Stages})
 }
@@ -281,17 +282,22 @@ func (m *KeyAck) code(c *coder) {
 }
 
 func (m *KeyAck) apply(s *state, from sender) Result {
+	at := key(keyAck, m.Ceremony, from.name)
+	if r := s.once(at, m); r.Code != OK {
+		return r
+	}
 	last := uint8(0)
 	if y, ok := CeremonyOf(s, m.Ceremony); ok {
 		last = y.Stage
-		if y.State == Active || !slices.Contains(y.Waiting, from.name) && y.State == Acknowledging {
-			return refuse(Replayed, "acknowledged already")
-		}
 	}
 	y, r := s.awaited(m.Ceremony, from, Acknowledging, last)
 	if r.Code != OK {
 		return r
 	}
+	if m.Keys == (Digest{}) && s.on(equalAcks) {
+		return refuse(Malformed, "keys without a digest")
+	}
+	s.put(at, m)
 	if y.Keys == (Digest{}) {
 		y.Keys = m.Keys
 	}
@@ -343,6 +349,8 @@ func (m *AbortCeremony) apply(s *state, from sender) Result {
 		y.Culprits, y.Cause = y.Waiting, "no message before the deadline"
 	case !slices.Contains(y.Parties, from.name):
 		return refuse(Forbidden, "%s is no party; others may abort after %d", from.name, y.Deadline)
+	case slices.ContainsFunc(m.Culprits, func(n string) bool { return !slices.Contains(y.Parties, n) }):
+		return refuse(Malformed, "a culprit that is no party of ceremony %x", m.Ceremony[:6])
 	default:
 		y.Culprits, y.Cause = m.Culprits, from.name+" reports: "+m.Cause
 	}
@@ -364,7 +372,7 @@ func Ceremonies(v View) (out []Ceremony) {
 	return out
 }
 
-// CommitOf and RevealOf are what a party said in a stage.
+// CommitOf is what a party committed to in a stage.
 func CommitOf(v View, ceremony Digest, stage uint8, party string) (*Commit, bool) {
 	return load[Commit](v, key(keyCommit, ceremony, stage, party))
 }
@@ -390,11 +398,9 @@ func CurrentEpoch(v View) (*KeyEpoch, bool) {
 
 // Attempts is how many base ceremonies of a key epoch were begun.
 func Attempts(v View, epoch uint32) uint32 {
-	n := uint32(0)
-	for {
-		if _, ok := CeremonyOf(v, BaseCeremony(GenesisOf(v).Chain, epoch, n+1)); !ok {
-			return n
-		}
-		n++
+	b := v.Get(key(keyAttempts, epoch))
+	if b == nil {
+		return 0
 	}
+	return binary.BigEndian.Uint32(b)
 }

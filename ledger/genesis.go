@@ -73,6 +73,9 @@ func (g Genesis) Writes() ([]Write, error) {
 	if err := g.check(); err != nil {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
+	if _, err := ParseGenesis(g.Append(nil)); err != nil {
+		return nil, fmt.Errorf("%w; it was not read from its encoding", err)
+	}
 	s := newState(empty{}, 0)
 	s.genesis = &g
 	for i := range g.Members {
@@ -110,8 +113,10 @@ func (g *Genesis) check() error {
 		return fmt.Errorf("a quorum of %d; the aggregators have %d different owners", g.Quorum, len(aggregators))
 	case g.Mode == Quorum && g.Quorum < 2:
 		return fmt.Errorf("a quorum of 1: one node could take the key; use 2 owners or strict")
-	case g.Patience < 0 || g.RewardEpoch < 0 || g.Releases > MaxReleases:
-		return fmt.Errorf("a negative time, or more than %d releases", MaxReleases)
+	case g.Patience < 0 || g.Patience > MaxPatience || g.RewardEpoch < 0 || g.RewardEpoch > MaxPatience:
+		return fmt.Errorf("a patience of %d ms, reward epochs of %d ms; they are 1 to %d", g.Patience, g.RewardEpoch, int64(MaxPatience))
+	case g.Releases > MaxReleases:
+		return fmt.Errorf("%d releases of a key epoch; its flooding is made for %d", g.Releases, MaxReleases)
 	}
 	return nil
 }
@@ -150,9 +155,13 @@ func Signer(v View, signing Key) (name string, ok bool) {
 	return string(b), b != nil
 }
 
-// Peer is the name of the member or querier that a TLS key is registered for,
-// unless it was revoked.
+// Peer is the name of the member or querier whose TLS key this is, unless it was
+// revoked. A key that was replaced is nobody's.
 func Peer(v View, tls Key) (name string, ok bool) {
-	b := v.Get(key(keyTLS, tls))
-	return string(b), b != nil
+	name = string(v.Get(key(keyTLS, tls)))
+	if m, is := MemberOf(v, name); is {
+		return name, m.TLS == tls && !m.Revoked
+	}
+	q, is := QuerierOf(v, name)
+	return name, is && q.TLS == tls
 }

@@ -119,6 +119,8 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(WrongState, "task %s has no keys yet", t.Name)
 	case o.Steps < 1 || o.Steps > MaxSteps || o.LearningRate == 0:
 		return refuse(OverLimit, "%d steps at rate %d; there are 1 to %d, at a positive rate", o.Steps, o.LearningRate, MaxSteps)
+	case !s.inForce(t.Epoch):
+		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
 	case !rising(o.Valued, o.Steps):
 		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
@@ -277,23 +279,23 @@ func (n *ReplaceNode) apply(s *state, from sender) Result {
 	}
 	nodes := append(slices.DeleteFunc(slices.Clone(j.Nodes), func(x string) bool { return x == n.Old }), n.New)
 	slices.Sort(nodes)
-	if r := s.checkNodes(nodes, j.Quorum); r.Code != OK {
+	if r := s.checkReplaced(nodes, n.New, j.Quorum); r.Code != OK {
 		return r
 	}
-	d := Hash("replace", appendCoded(nil, n), key("", j.Step))
-	votes, ok := load[Votes](s, key(keyVotes, d))
+	at := key(keyVotes, Hash("replace", appendCoded(nil, n), key("", j.Step)))
+	votes, ok := load[Votes](s, at)
 	if !ok {
-		votes = &Votes{}
+		votes = &Votes{Opened: s.now}
 	}
 	if slices.Contains(votes.Owners, from.name) {
 		return refuse(Replayed, "%s has said so already", from.name)
 	}
 	votes.Owners = append(votes.Owners, from.name)
 	if len(votes.Owners) < len(e.Parties) {
-		s.put(key(keyVotes, d), votes)
+		s.put(at, votes)
 		return Result{}
 	}
-	s.delete(key(keyVotes, d))
+	s.delete(at)
 	s.delete(key(keyStep, j.ID, j.Step, n.Old)) // it no longer counts
 	s.delete(key(keyModelVote, j.ID, n.Old))
 	j.Nodes = nodes
@@ -305,6 +307,23 @@ func (n *ReplaceNode) apply(s *state, from sender) Result {
 		return s.conclude(j, t, e)
 	}
 	return s.settle(j) // those that are left may be a quorum
+}
+
+// checkReplaced holds the nodes of a job to its quorum after one was replaced.
+// Others of them may be revoked: they are replaced one by one.
+func (s *state) checkReplaced(nodes []string, newcomer string, quorum uint8) Result {
+	if m, ok := MemberOf(s, newcomer); !ok || m.Revoked || !m.Roles.Has(Aggregator) {
+		return refuse(Forbidden, "%s is no aggregator, or was revoked", newcomer)
+	}
+	owners := map[string]bool{}
+	for _, n := range nodes {
+		m, _ := MemberOf(s, n)
+		owners[m.Owner] = true
+	}
+	if len(owners) < int(quorum) {
+		return refuse(OverLimit, "nodes of %d different owners would be left; a quorum of %d takes as many", len(owners), quorum)
+	}
+	return Result{}
 }
 
 // JobOf is the job of an id.

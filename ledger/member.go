@@ -1,5 +1,10 @@
 package ledger
 
+import (
+	"slices"
+	"unicode/utf8"
+)
+
 // Roles are what a member does; several may be combined.
 type Roles uint8
 
@@ -41,8 +46,10 @@ func (m *Member) check() string {
 	switch {
 	case !ValidName(m.Name):
 		return "its name is not 1 to 32 of a-z, 0-9 and inner hyphens"
-	case m.Owner == "":
-		return "it names no owner"
+	case m.Owner == "" || len(m.Owner) > MaxOwner || !utf8.ValidString(m.Owner):
+		return "its owner is not 1 to 64 bytes of text"
+	case len(m.Address) > MaxAddress || !utf8.ValidString(m.Address):
+		return "its address is not 256 bytes of text at most"
 	case m.Roles == 0 || m.Roles > Company|Aggregator|Validator|ModelPeer:
 		return "it has no role, or an unknown one"
 	case m.Roles.Has(Company) && m.Roles.Has(Aggregator):
@@ -62,10 +69,11 @@ func (s *state) admit(m *Member) Result {
 	if why := m.check(); why != "" {
 		return refuse(Malformed, "member %s: %s", m.Name, why)
 	}
-	for _, k := range [][]byte{key(keyMember, m.Name), key(keySigning, m.Signing), key(keyTLS, m.TLS), key(keySigning, m.TLS), key(keyTLS, m.Signing), key(keyQuerier, m.Name)} {
-		if s.has(k) {
-			return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
-		}
+	if s.taken(m.Name, m.Signing, m.TLS) {
+		return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
+	}
+	if len(Members(s)) >= MaxMembers {
+		return refuse(OverLimit, "%d members; that is all there may ever be", MaxMembers)
 	}
 	s.put(key(keyMember, m.Name), m)
 	s.putRaw(key(keySigning, m.Signing), []byte(m.Name))
@@ -73,35 +81,55 @@ func (s *state) admit(m *Member) Result {
 	return Result{}
 }
 
-// Votes are the owners that are for something.
+// taken says whether a name or key was ever anybody's, for whatever use.
+func (s *state) taken(name string, keys ...Key) bool {
+	taken := s.has(key(keyMember, name)) || s.has(key(keyQuerier, name))
+	for _, k := range keys {
+		taken = taken || s.has(key(keySigning, k)) || s.has(key(keyTLS, k))
+	}
+	return taken
+}
+
+// Votes are the owners, or the key holders, that are for something.
 type Votes struct {
 	Owners []string
 	Record []byte // what is voted on
+	Opened int64  // block time
 }
 
 func (v *Votes) code(c *coder) {
 	list(c, &v.Owners, MaxMembers, func(o *string) { c.text(o, MaxOwner) })
 	c.bytes(&v.Record, MaxTx)
+	c.i64(&v.Opened)
 }
 
-// vote counts from's owner once for what stands at digest d, and says whether a
-// majority of the companies' owners is for it now.
-func (s *state) vote(d Digest, from sender) (bool, Result) {
+// vote counts from's owner for what stands at a key, and says whether a majority
+// of the companies' owners is for it now. Owners whose companies were all
+// revoked since they voted do not count.
+func (s *state) vote(at []byte, from sender) (bool, Result) {
 	if from.member == nil || !from.member.Roles.Has(Company) {
 		return false, refuse(Forbidden, "%s has no vote; companies have", from.name)
 	}
-	votes, ok := load[Votes](s, key(keyVotes, d))
+	votes, ok := load[Votes](s, at)
 	if !ok {
-		votes = &Votes{}
+		votes = &Votes{Opened: s.now}
 	}
+	again := slices.Contains(votes.Owners, from.member.Owner)
+	if !again {
+		votes.Owners = append(votes.Owners, from.member.Owner)
+	}
+	s.put(at, votes)
+	companies, in := s.owners(Company), 0
 	for _, o := range votes.Owners {
-		if o == from.member.Owner {
-			return false, refuse(Replayed, "%s has voted for %x already", o, d[:6])
+		if companies[o] || !s.on(livingVotes) {
+			in++
 		}
 	}
-	votes.Owners = append(votes.Owners, from.member.Owner)
-	s.put(key(keyVotes, d), votes)
-	return 2*len(votes.Owners) > len(s.owners(Company)), Result{}
+	won := 2*in > len(companies)
+	if again && !won { // one who voted may ask again when the others have become fewer
+		return false, refuse(Replayed, "%s has voted for this already", from.member.Owner)
+	}
+	return won, Result{}
 }
 
 // owners are the owners of members with a role that were not revoked.
@@ -125,26 +153,50 @@ func (j *Join) code(c *coder) { j.Member.code(c) }
 func (j *Join) Digest() Digest { return Hash("join", appendCoded(nil, j)) }
 
 func (j *Join) apply(s *state, from sender) Result {
-	if from.member != nil {
-		return refuse(Conflict, "%s is a member already", from.name)
-	}
 	m := j.Member
+	switch {
+	case from.member != nil:
+		return refuse(Conflict, "%s is a member already", from.name)
+	case m.Signing != from.key && s.on(provenKey):
+		return refuse(Forbidden, "member %s: sign with the key that you ask to register", m.Name)
+	}
 	if why := m.check(); why != "" {
 		return refuse(Malformed, "member %s: %s", m.Name, why)
 	}
-	if m.Revoked || s.has(key(keyMember, m.Name)) {
-		return refuse(Conflict, "the name %s is taken", m.Name)
+	if m.Revoked || s.taken(m.Name, m.Signing, m.TLS) {
+		return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
 	}
-	n := 0
-	s.Range([]byte(keyVotes), func(_, _ []byte) bool { n++; return n < MaxMembers })
-	if len(Members(s)) >= MaxMembers || n >= MaxMembers {
-		return refuse(OverLimit, "%d members or requests; that is all there may be", MaxMembers)
-	}
-	d := j.Digest()
-	if s.has(key(keyVotes, d)) {
+	at := key(keyRequest, j.Digest())
+	if s.has(at) {
 		return refuse(Replayed, "%s has asked already", m.Name)
 	}
-	s.put(key(keyVotes, d), &Votes{Record: appendCoded(nil, &m)})
+	if r := s.makeRoom(); r.Code != OK {
+		return r
+	}
+	s.put(at, &Votes{Record: appendCoded(nil, &m), Opened: s.now})
+	return Result{}
+}
+
+// makeRoom lets the oldest request to join that no company is for give way when
+// there are [MaxRequests]: they cost their senders nothing.
+func (s *state) makeRoom() Result {
+	n, oldest, opened := 0, []byte(nil), int64(0)
+	companies := s.owners(Company)
+	each(s, []byte(keyRequest), func(k []byte, v *Votes) bool {
+		n++
+		wanted := slices.ContainsFunc(v.Owners, func(o string) bool { return companies[o] })
+		if !wanted && (oldest == nil || v.Opened < opened) {
+			oldest, opened = append([]byte(nil), k...), v.Opened
+		}
+		return true
+	})
+	switch {
+	case n < MaxRequests:
+	case oldest == nil || !s.on(joinRoom):
+		return refuse(OverLimit, "%d requests to join wait for approval; approve some first", n)
+	default:
+		s.delete(oldest)
+	}
 	return Result{}
 }
 
@@ -155,11 +207,12 @@ func (*Approve) kind() kind      { return 2 }
 func (a *Approve) code(c *coder) { c.digest(&a.Join) }
 
 func (a *Approve) apply(s *state, from sender) Result {
-	asked, ok := load[Votes](s, key(keyVotes, a.Join))
-	if !ok || asked.Record == nil {
-		return refuse(Unknown, "nobody asked to join as %x", a.Join[:6])
+	at := key(keyRequest, a.Join)
+	asked, ok := load[Votes](s, at)
+	if !ok {
+		return refuse(Unknown, "nobody asked to join as %x; ask, or ask again", a.Join[:6])
 	}
-	won, r := s.vote(a.Join, from)
+	won, r := s.vote(at, from)
 	if r.Code != OK || !won {
 		return r
 	}
@@ -167,7 +220,7 @@ func (a *Approve) apply(s *state, from sender) Result {
 	if err := parseCoded(asked.Record, &m); err != nil {
 		return refuse(Malformed, "%v", err) // unreachable: Join wrote it
 	}
-	s.delete(key(keyVotes, a.Join))
+	s.delete(at)
 	return s.admit(&m)
 }
 
@@ -185,19 +238,22 @@ func (v *Revoke) apply(s *state, from sender) Result {
 	if m.Revoked {
 		return refuse(Replayed, "%s was revoked already", v.Name)
 	}
-	d := Hash("revoke", []byte(v.Name))
-	won, r := s.vote(d, from)
+	at := key(keyVotes, Hash("revoke", []byte(v.Name)))
+	won, r := s.vote(at, from)
 	if r.Code != OK || !won {
 		return r
 	}
-	s.delete(key(keyVotes, d))
+	s.delete(at)
 	m.Revoked = true
 	s.put(key(keyMember, m.Name), m)
-	s.delete(key(keyTLS, m.TLS))
+	if !s.on(retiredKeys) {
+		s.delete(key(keyTLS, m.TLS))
+	}
 	return Result{}
 }
 
-// Renew replaces the sender's own TLS key and address.
+// Renew replaces the sender's own TLS key and address. A key that was replaced is
+// never registered again, by anybody.
 type Renew struct {
 	TLS     Key
 	Address string
@@ -214,10 +270,15 @@ func (n *Renew) apply(s *state, from sender) Result {
 		return refuse(Forbidden, "%s is no member", from.name)
 	}
 	m := *from.member
-	if s.has(key(keyTLS, n.TLS)) && n.TLS != m.TLS || s.has(key(keySigning, n.TLS)) {
-		return refuse(Conflict, "the TLS key is taken")
+	if m.TLS == n.TLS && m.Address == n.Address {
+		return refuse(Replayed, "%s has this key and address", m.Name)
 	}
-	s.delete(key(keyTLS, m.TLS))
+	if n.TLS != m.TLS && s.taken("", n.TLS) {
+		return refuse(Conflict, "the TLS key is taken, or was replaced; make a new one")
+	}
+	if !s.on(retiredKeys) {
+		s.delete(key(keyTLS, m.TLS))
+	}
 	m.TLS, m.Address = n.TLS, n.Address
 	if why := m.check(); why != "" {
 		return refuse(Malformed, "member %s: %s", m.Name, why)

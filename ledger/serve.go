@@ -56,6 +56,9 @@ func (x *Serve) apply(s *state, from sender) Result {
 	if !slices.Contains(m.Waiting, from.name) {
 		return refuse(Forbidden, "%s holds no share of model %x", from.name, m.ID[:6])
 	}
+	if x.PairKey == (Digest{}) {
+		return refuse(Malformed, "no pair key")
+	}
 	m.Waiting = slices.DeleteFunc(m.Waiting, func(n string) bool { return n == from.name })
 	s.put(at, x)
 	s.put(key(keyModel, m.ID), m)
@@ -123,10 +126,8 @@ func (a *AdmitQuerier) apply(s *state, from sender) Result {
 	case a.Signing == Key{} || a.TLS == Key{} || a.Signing == a.TLS || a.PublicKey == Digest{}:
 		return refuse(Malformed, "a querier needs a key to sign, one for TLS, and its own public key")
 	}
-	for _, k := range [][]byte{key(keyQuerier, a.Name), key(keyMember, a.Name), key(keySigning, a.Signing), key(keyTLS, a.TLS), key(keySigning, a.TLS), key(keyTLS, a.Signing)} {
-		if s.has(k) {
-			return refuse(Conflict, "querier %s: its name or one of its keys is taken", a.Name)
-		}
+	if s.taken(a.Name, a.Signing, a.TLS) {
+		return refuse(Conflict, "querier %s: its name or one of its keys is taken", a.Name)
 	}
 	s.put(key(keyQuerier, a.Name), q)
 	s.putRaw(key(keySigning, a.Signing), []byte(a.Name))
@@ -180,10 +181,15 @@ func (u *Usage) apply(s *state, from sender) Result {
 		switch {
 		case !ok:
 			return refuse(Unknown, "no querier %s", x.Querier)
-		case x.Answers == 0 || x.Answers > MaxQuota || !s.has(key(keyModel, x.Model)):
-			return refuse(Malformed, "%d answers of model %x", x.Answers, x.Model[:6])
+		case x.Answers == 0 || x.Answers > MaxQuota:
+			return refuse(OverLimit, "%d answers in one entry; there are 1 to %d", x.Answers, uint64(MaxQuota))
 		}
-		q.Used += x.Answers // beyond the quota is recorded too: it happened
+		if r := s.answers(from.name, q, x.Model); r.Code != OK {
+			return r
+		}
+		// Beyond the quota is recorded too: it happened. No sum overflows: 2^32
+		// entries of MaxQuota answers are more than a chain holds.
+		q.Used += x.Answers
 		s.put(key(keyQuerier, q.Name), q)
 		used, ok := UsedOf(s, x.Querier, x.Model)
 		if !ok {
@@ -194,6 +200,25 @@ func (u *Usage) apply(s *state, from sender) Result {
 		s.put(key(keyUsed, x.Querier, x.Model), used)
 	}
 	s.put(at, u)
+	return Result{}
+}
+
+// answers says whether a node passes on answers of a model to a querier at all.
+func (s *state) answers(node string, q *Querier, model Digest) Result {
+	m, ok := ModelOf(s, model)
+	if !ok {
+		return refuse(Unknown, "no model %x", model[:6])
+	}
+	t, _ := TaskOf(s, m.Task)
+	j, _ := JobOf(s, m.Job)
+	switch {
+	case q.Task != m.Task:
+		return refuse(Forbidden, "%s was admitted to another task than model %x is of", q.Name, model[:6])
+	case !m.Served():
+		return refuse(WrongState, "model %x is not served yet", model[:6])
+	case !slices.Contains(t.Nodes, node) && !slices.Contains(j.Nodes, node) && s.on(ownTaskUsage):
+		return refuse(Forbidden, "%s is no node of model %x's task", node, model[:6])
+	}
 	return Result{}
 }
 

@@ -13,14 +13,17 @@ const (
 	keyGenesis   = "genesis"
 	keyMember    = "member/"       // name → Member
 	keySigning   = "signing/"      // signing key → name of member or querier
-	keyTLS       = "tls/"          // TLS key → name of member or querier
+	keyTLS       = "tls/"          // TLS key, also a former one → name of member or querier
+	keyRequest   = "request/"      // digest of a Join → Votes
 	keyVotes     = "votes/"        // digest of what is voted on → Votes
 	keySeen      = "seen/"         // expiry, hash → 1
 	keyCurrent   = "current"       // KeyEpoch in force
 	keyEpoch     = "epoch/"        // number → KeyEpoch
 	keyCeremony  = "ceremony/"     // id → Ceremony
+	keyAttempts  = "attempts/"     // key epoch → base ceremonies begun
 	keyCommit    = "commit/"       // ceremony, stage, party → Commit
 	keyReveal    = "reveal/"       // ceremony, stage, party → Reveal
+	keyAck       = "ack/"          // ceremony, party → KeyAck
 	keyTask      = "task/"         // id → Task
 	keyContrib   = "contribution/" // task, kind, company → Contribution
 	keyManifest  = "manifest/"     // digest → id of the contribution's task
@@ -73,6 +76,12 @@ type state struct {
 	written map[string][]byte // nil: deleted
 	now     int64             // block time
 	genesis *Genesis
+	off     defence // of attack tests alone
+}
+
+// above is a state of s's own on top of it, for what may come to nothing.
+func (s *state) above() *state {
+	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, off: s.off}
 }
 
 func newState(v View, now int64) *state {

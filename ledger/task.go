@@ -135,6 +135,13 @@ func (o *OpenTask) apply(s *state, from sender) Result {
 	return Result{}
 }
 
+// inForce says whether a key epoch is the current one. What was begun under one
+// before it is finished and served; nothing else is begun.
+func (s *state) inForce(epoch uint32) bool {
+	e, ok := CurrentEpoch(s)
+	return ok && e.Number == epoch || !s.on(currentKeys)
+}
+
 // checkNodes holds nodes to the quorum: two nodes of one owner are one voice.
 func (s *state) checkNodes(nodes []string, quorum uint8) Result {
 	owners := map[string]bool{}
@@ -227,6 +234,8 @@ func (o *OpenKeySet) apply(s *state, from sender) Result {
 	switch {
 	case !slices.Contains(e.Parties, from.name):
 		return refuse(Forbidden, "%s holds no key of epoch %d", from.name, t.Epoch)
+	case !s.inForce(t.Epoch):
+		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
 	case t.State == TaskProposed:
 		return refuse(WrongState, "task %s waits for consents: %d of %d", t.Name, len(t.Consents), len(e.Parties))
 	case t.State == TaskReady:
@@ -291,10 +300,11 @@ func (x *Contribution) code(c *coder) {
 	c.name(&x.Company)
 }
 
-// HeldMessage is what a node signs to say that it keeps a manifest and all that
-// it lists.
-func HeldMessage(chain string, manifest Digest, bytes uint64) []byte {
-	return signing("held", key(chain+"\x00", manifest, bytes))
+// HeldMessage is what a node signs to say that it keeps a company's manifest for
+// a task, and all that it lists. The company is in it, so that nobody else records
+// the rows as its own.
+func HeldMessage(task Digest, company string, manifest Digest, bytes uint64) []byte {
+	return signing("held", key("", task, manifest, bytes, company))
 }
 
 func (x *Contribute) apply(s *state, from sender) Result {
@@ -323,14 +333,14 @@ func (x *Contribute) apply(s *state, from sender) Result {
 		return refuse(Conflict, "%s has contributed %x; one contribution a task and use", from.name, had.Manifest[:6])
 	case x.Rows != want || x.Rows == 0:
 		return refuse(Conflict, "%d rows; %s consented with %d", x.Rows, from.name, want)
-	case mine.Local != (x.Manifest == Digest{}) || mine.Local != (x.Blocks == 0) || mine.Local != (len(x.Held) == 0):
+	case mine.Local != (x.Manifest == Digest{}) || mine.Local != (x.Blocks == 0) || mine.Local != (len(x.Held) == 0) || mine.Local != (x.Bytes == 0):
 		return refuse(Malformed, "a local company contributes a commitment alone, any other blocks that nodes hold")
 	}
 	if !mine.Local {
 		if b := s.Get(key(keyManifest, x.Manifest)); b != nil {
 			return refuse(Conflict, "manifest %x is contributed already", x.Manifest[:6])
 		}
-		if r := s.checkHeld(t, x); r.Code != OK {
+		if r := s.checkHeld(t, from.name, x); r.Code != OK {
 			return r
 		}
 		s.putRaw(key(keyManifest, x.Manifest), t.ID[:])
@@ -340,15 +350,19 @@ func (x *Contribute) apply(s *state, from sender) Result {
 }
 
 // checkHeld holds a contribution to the words of nodes of enough owners.
-func (s *state) checkHeld(t *Task, x *Contribute) Result {
+func (s *state) checkHeld(t *Task, company string, x *Contribute) Result {
+	said := HeldMessage(t.ID, company, x.Manifest, x.Bytes)
+	if !s.on(boundHeld) {
+		said = HeldMessage(Digest{}, "", x.Manifest, x.Bytes)
+	}
 	owners := map[string]bool{}
 	for _, h := range x.Held {
 		m, ok := MemberOf(s, h.Node)
 		switch {
-		case !ok || !slices.Contains(t.Nodes, h.Node):
-			return refuse(Forbidden, "%s is no node of task %s", h.Node, t.Name)
-		case !ed25519.Verify(m.Signing[:], HeldMessage(s.genesis.Chain, x.Manifest, x.Bytes), h.Signature[:]):
-			return refuse(BadSignature, "%s did not say that it holds %x", h.Node, x.Manifest[:6])
+		case !ok || m.Revoked || !slices.Contains(t.Nodes, h.Node):
+			return refuse(Forbidden, "%s is no node of task %s, or was revoked", h.Node, t.Name)
+		case !ed25519.Verify(m.Signing[:], said, h.Signature[:]):
+			return refuse(BadSignature, "%s did not say that it holds %x of %s", h.Node, x.Manifest[:6], company)
 		}
 		owners[m.Owner] = true
 	}
