@@ -5,20 +5,26 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
-	"testing"
 )
 
 // A world is a chain with companies ann, bob and cal, of whom cal keeps its rows
 // at home, nodes north and south of different owners, south2 of south's, and
 // validator v1. It applies one transaction a block.
 type world struct {
-	tb     testing.TB
+	tb     tester
 	state  *Memory
 	now    int64
 	height int64
 	signed int64 // transactions: no two have the same bytes
 	off    defence
 	story  *strings.Builder // if not nil, of all that happens
+}
+
+// A tester is a test, or a run of a property.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
 
 const (
@@ -65,9 +71,9 @@ func founding() Genesis {
 	}
 }
 
-func newWorld(tb testing.TB) *world { return foundWorld(tb, founding()) }
+func newWorld(tb tester) *world { return foundWorld(tb, founding()) }
 
-func foundWorld(tb testing.TB, g Genesis) *world {
+func foundWorld(tb tester, g Genesis) *world {
 	tb.Helper()
 	writes, err := g.Writes()
 	if err != nil {

@@ -1,0 +1,256 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// A plain is a state as a map, sorted whenever it is read: what Memory and state
+// are held to.
+type plain map[string][]byte
+
+func (p plain) Get(key []byte) []byte { return p[string(key)] }
+
+func (p plain) Range(prefix []byte, yield func(key, value []byte) bool) {
+	for _, k := range slices.Sorted(maps.Keys(p)) {
+		if bytes.HasPrefix([]byte(k), prefix) && !yield([]byte(k), p[k]) {
+			return
+		}
+	}
+}
+
+func (p plain) write(writes []Write) {
+	for _, w := range writes {
+		if w.Value == nil {
+			delete(p, string(w.Key))
+		} else {
+			p[string(w.Key)] = w.Value
+		}
+	}
+}
+
+func all(v View, prefix string, most int) (out []string) {
+	v.Range([]byte(prefix), func(k, value []byte) bool {
+		out = append(out, fmt.Sprintf("%s=%s", k, value))
+		return len(out) < most
+	})
+	return out
+}
+
+// A state over a state over a view reads like one map, whatever was written and
+// deleted in which of them, and however early the reader stops.
+func TestRangeIsOfOneMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SampledFrom([]string{"", "a", "a/", "a/1", "a/2", "a/\x00", "a/\xff", "b", "b/1"})
+		writes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Write {
+			w := Write{Key: []byte(keys.Draw(t, "key"))}
+			if rapid.Bool().Draw(t, "put") {
+				w.Value = []byte(rapid.StringN(1, 2, 4).Draw(t, "value"))
+			}
+			return w
+		}), 0, 12)
+		want, memory := plain{}, new(Memory)
+		below := writes.Draw(t, "below")
+		want.write(below)
+		memory.Write(below)
+		outer := newState(memory, 0)
+		inner := outer.above()
+		for _, s := range []*state{outer, inner} {
+			for _, w := range writes.Draw(t, "above") {
+				s.written[string(w.Key)] = w.Value
+				want.write([]Write{w})
+			}
+		}
+		prefix, most := keys.Draw(t, "prefix"), rapid.IntRange(1, 10).Draw(t, "most")
+		if got, want := all(inner, prefix, most), all(want, prefix, most); !slices.Equal(got, want) {
+			t.Fatalf("%q, at most %d: %q, want %q", prefix, most, got, want)
+		}
+		for k, v := range inner.written {
+			outer.written[k] = v
+		}
+		memory.Write(outer.writes())
+		if got, want := all(memory, "", 100), all(want, "", 100); !slices.Equal(got, want) {
+			t.Fatalf("written down: %q, want %q", got, want)
+		}
+	})
+}
+
+// worlds are those that histories begin in: each has more to refuse and accept.
+func worlds(tb tester) []*world {
+	asked := newWorld(tb)
+	asked.must("dee", &Join{member("dee", Company)})
+	job := newWorld(tb).rows()
+	id := job.job(openJob(1))
+	job.must("north", job.record(id))
+	served := newWorld(tb)
+	served.model()
+	served.must("ann", admitQuinn())
+	served.job(openJob(2))
+	return []*world{asked, newWorld(tb).task(), job, served}
+}
+
+// anyTx draws a transaction that may be in order, or nearly.
+func anyTx(w *world) *rapid.Generator[[]byte] {
+	people := rapid.SampledFrom([]string{"ann", "bob", "cal", "north", "south", "south2", "east", "v1", "peer", "dee", "quinn", "mal"})
+	return rapid.Custom(func(t *rapid.T) []byte {
+		b := SignTx(chain, w.now+rapid.Int64Range(-5, MaxExpiry+10_000).Draw(t, "ahead"), anyBody(t, w, people), signer(people.Draw(t, "from")))
+		if rapid.IntRange(0, 9).Draw(t, "damage") == 0 {
+			b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
+		}
+		return b
+	})
+}
+
+func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
+	name, other := people.Draw(t, "name"), people.Draw(t, "other")
+	n := uint64(rapid.IntRange(0, 3).Draw(t, "n"))
+	join := Join{member("dee", Company)}
+	id := JobID("peer", openJob(n))
+	ceremony := rapid.SampledFrom([]Digest{BaseCeremony(chain, 1, 1), BaseCeremony(chain, 2, 1), KeySetCeremony(loans, 1), {}}).Draw(t, "ceremony")
+	bodies := []Body{
+		&join, &Approve{join.Digest()}, &Revoke{name}, &Renew{tls(other), "north.example:1"},
+		&OpenRoster{Epoch: uint32(n), Parties: companies, Stages: []uint16{1}},
+		&OpenKeySet{Task: loans, Stages: []uint16{1}},
+		&Commit{Ceremony: ceremony, Promise: []byte(other)}, &Reveal{Ceremony: ceremony, Inline: []byte("nonce")},
+		&KeyAck{Ceremony: ceremony, Keys: d(n)}, &AbortCeremony{Ceremony: ceremony, Culprits: []string{name}},
+		openLoans(), &Consent{Task: loans, Rows: uint32(n)}, contribution(loans, name, ContributionKind(n), "north", other),
+		openJob(n), &ApproveJob{id}, &PauseJob{id}, &AbortJob{id}, &ReplaceNode{id, name, other},
+		admitQuinn(), &CloseEpoch{n}, &Evidence{First: update(id, 1, 0).Append(nil), Second: update(id, 1, uint16(n)).Append(nil)},
+		&Usage{Batch: n, Entries: []Used{{Querier: name, Model: d(n), Answers: n}}},
+	}
+	if j, ok := JobOf(w.state, id); ok {
+		r := w.record(id)
+		r.Level = uint8(n & 1)
+		m := w.modelRecord(id)
+		bodies = append(bodies, r, r, m, &Serve{m.Model(), d(n)}, &Values{Job: id, Shares: shares(j.Steps), Values: []int64{1, 2, int64(n)}})
+	}
+	return rapid.SampledFrom(bodies).Draw(t, "body")
+}
+
+// asPlain is w's state as a map.
+func (w *world) asPlain() plain {
+	p := plain{}
+	w.state.Range(nil, func(k, v []byte) bool {
+		p[string(k)] = v
+		return true
+	})
+	return p
+}
+
+// One block has one outcome: over any view, whenever it is applied, and cut into
+// blocks of one transaction at the same time. What is refused writes nothing, and
+// Check says of the first what the block does.
+func TestApplyIsAFunction(t *testing.T) {
+	begin := worlds(t)
+	rapid.Check(t, func(t *rapid.T) {
+		w := rapid.SampledFrom(begin).Draw(t, "world")
+		v := w.asPlain()
+		w = &world{state: new(Memory), now: w.now}
+		w.state.Write(newWrites(v))
+		for range rapid.IntRange(1, 4).Draw(t, "blocks") {
+			w.now += rapid.Int64Range(0, 2*DefaultPatience).Draw(t, "later")
+			b := Block{Time: w.now, Txs: rapid.SliceOfN(anyTx(w), 1, 6).Draw(t, "txs")}
+			one, two := Apply(w.state, b), Apply(v, b)
+			if !same(one, two) || !same(one, Apply(w.state, b)) {
+				t.Fatalf("two outcomes of one block:\n%v\n%v", one, two)
+			}
+			if len(one.Results) != len(b.Txs) {
+				t.Fatalf("%d results of %d transactions", len(one.Results), len(b.Txs))
+			}
+			cut := new(Memory)
+			cut.Write(newWrites(v))
+			for i, tx := range b.Txs {
+				check, single := Check(cut, b.Time, tx), Apply(cut, Block{Time: b.Time, Txs: [][]byte{tx}})
+				if single.Results[0] != one.Results[i] || check != one.Results[i] {
+					t.Fatalf("transaction %d: %v in a block, %v alone, %v when checked", i, one.Results[i], single.Results[0], check)
+				}
+				if single.Results[0].Code != OK && slices.ContainsFunc(single.Writes, func(w Write) bool {
+					return w.Value != nil || !bytes.HasPrefix(w.Key, []byte(keySeen))
+				}) {
+					t.Fatalf("a refused transaction writes %v", single.Writes)
+				}
+				cut.Write(single.Writes)
+			}
+			w.state.Write(one.Writes)
+			v.write(two.Writes)
+			if got, want := all(cut, "", 1<<30), all(v, "", 1<<30); !slices.Equal(got, want) || !slices.Equal(all(w.state, "", 1<<30), want) {
+				t.Fatal("states differ")
+			}
+			readAll(v)
+		}
+	})
+}
+
+// newWrites are those that make a state, in no order.
+func newWrites(p plain) (out []Write) {
+	for k, v := range p {
+		out = append(out, Write{[]byte(k), v})
+	}
+	return out
+}
+
+func same(a, b Outcome) bool {
+	return slices.Equal(a.Results, b.Results) && slices.EqualFunc(a.Leaves, b.Leaves, bytes.Equal) &&
+		slices.EqualFunc(a.Writes, b.Writes, func(a, b Write) bool {
+			return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
+		})
+}
+
+// readAll reads every record: none that was written cannot be.
+func readAll(v View) {
+	GenesisOf(v)
+	Members(v)
+	Ceremonies(v)
+	Tasks(v)
+	Jobs(v)
+	Models(v)
+	Queriers(v)
+	Evidences(v)
+	CurrentEpoch(v)
+	CurrentReward(v)
+}
+
+// The seen-set does not grow: it forgets what has expired, which is refused all
+// the same.
+func TestSeenSetForgets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		ahead := rapid.Int64Range(2001, MaxExpiry).Draw(t, "ahead")
+		tx := SignTx(chain, w.now+ahead, &OpenRoster{Epoch: 1, Parties: companies, Stages: []uint16{1}}, signer("ann"))
+		expiry := w.now + ahead
+		if r := w.apply(tx)[0]; r.Code != OK {
+			t.Fatal(r)
+		}
+		w.now = rapid.Int64Range(w.now, expiry-1001).Draw(t, "before")
+		if r := w.apply(tx)[0]; r.Code != Replayed || len(all(w.state, keySeen, 9)) != 1 {
+			t.Fatalf("before it expires: code %d, %d seen", r.Code, len(all(w.state, keySeen, 9)))
+		}
+		w.now = expiry - 1000
+		if r := w.apply(tx)[0]; r.Code != Expired || len(all(w.state, keySeen, 9)) != 0 {
+			t.Fatalf("when it expires: code %d, %d seen", r.Code, len(all(w.state, keySeen, 9)))
+		}
+	})
+}
+
+// Garbage is a result, never a panic.
+func TestGarbage(t *testing.T) {
+	w := worlds(t)[3]
+	rapid.Check(t, func(t *rapid.T) {
+		txs := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 200), 1, 4).Draw(t, "txs")
+		for i, tx := range txs { // half of them begin like a transaction
+			if i%2 == 0 {
+				txs[i] = append(append([]byte{Version, 0, 0, 0, 4}, chain...), tx...)
+			}
+		}
+		for i, r := range Apply(w.state, Block{Time: w.now, Txs: txs}).Results {
+			if r.Code == OK || r.Detail == "" {
+				t.Fatalf("%x: %v", txs[i], r)
+			}
+		}
+	})
+}
