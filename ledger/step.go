@@ -240,6 +240,7 @@ type ModelRecord struct {
 	Remainder Digest   // blob of the public remainder of the shared model
 	Values    Digest   // of the ciphertext to open; zero: none
 	C1        Digest   // of it
+	Ops       []Digest // that led to it
 }
 
 func (*ModelRecord) kind() kind { return 17 }
@@ -251,6 +252,7 @@ func (r *ModelRecord) code(c *coder) {
 	c.digest(&r.Remainder)
 	c.digest(&r.Values)
 	c.digest(&r.C1)
+	c.digests(&r.Ops, MaxInputs)
 }
 
 // Digest is what records of a quorum have in common.
@@ -375,6 +377,15 @@ func (x *Values) apply(s *state, from sender) Result {
 // StepOf is what a node recorded of a step.
 func StepOf(v View, job Digest, step uint16, node string) (*StepRecord, bool) {
 	return load[StepRecord](v, key(keyStep, job, step, node))
+}
+
+// Steps are all nodes' records of a step, those of nodes replaced since included.
+func Steps(v View, job Digest, step uint16) (out []StepRecord) {
+	each(v, key(keyStep, job, step), func(_ []byte, r *StepRecord) bool {
+		out = append(out, *r)
+		return true
+	})
+	return out
 }
 
 // ModelRecordOf is what a node recorded of a job's end.

@@ -307,6 +307,13 @@ func HeldMessage(task Digest, company string, manifest Digest, bytes uint64) []b
 	return signing("held", key("", task, manifest, bytes, company))
 }
 
+// SignHeld is a node's word that it does.
+func SignHeld(node string, task Digest, company string, manifest Digest, bytes uint64, key ed25519.PrivateKey) Held {
+	h := Held{Node: node}
+	copy(h.Signature[:], ed25519.Sign(key, HeldMessage(task, company, manifest, bytes)))
+	return h
+}
+
 func (x *Contribute) apply(s *state, from sender) Result {
 	t, ok := TaskOf(s, x.Task)
 	if !ok {
