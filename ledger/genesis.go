@@ -73,9 +73,6 @@ func (g Genesis) Writes() ([]Write, error) {
 	if err := g.check(); err != nil {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
-	if _, err := ParseGenesis(g.Append(nil)); err != nil {
-		return nil, fmt.Errorf("%w; it was not read from its encoding", err)
-	}
 	s := newState(empty{}, 0)
 	s.genesis = &g
 	for i := range g.Members {
@@ -84,12 +81,18 @@ func (g Genesis) Writes() ([]Write, error) {
 		}
 	}
 	s.put([]byte(keyGenesis), &g)
+	if _, err := ParseGenesis(s.Get([]byte(keyGenesis))); err != nil {
+		return nil, fmt.Errorf("%w; nothing that is read has this", err)
+	}
 	return s.writes(), nil
 }
 
 func (g *Genesis) check() error {
 	companies, aggregators, validators := map[string]bool{}, map[string]bool{}, 0
 	for _, m := range g.Members {
+		if m.Revoked {
+			return fmt.Errorf("member %s is revoked from the start; leave it out", m.Name)
+		}
 		if m.Roles.Has(Company) {
 			companies[m.Owner] = true
 		}

@@ -35,6 +35,7 @@ var next = map[JobState]map[JobEvent]JobState{
 	JobRunning:  {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
 	JobPaused:   {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, Replaced: JobPaused, Cancelled: JobAborted},
 	JobDisputed: {Replaced: JobPaused, Cancelled: JobAborted},
+	JobDone:     {Replaced: JobDone}, // values are still to be opened
 }
 
 // Moves says where an event takes a job, and whether it may happen at all.
@@ -275,7 +276,7 @@ func (n *ReplaceNode) apply(s *state, from sender) Result {
 		return refuse(WrongState, "%s is no node of job %x, or %s is one", n.Old, n.Job[:6], n.New)
 	}
 	if _, ok := j.State.Moves(Replaced); !ok {
-		return refuse(WrongState, "job %x is in state %d; nodes are replaced when it is paused or disputed", n.Job[:6], j.State)
+		return refuse(WrongState, "job %x is in state %d; nodes are replaced when it is paused, disputed or done", n.Job[:6], j.State)
 	}
 	nodes := append(slices.DeleteFunc(slices.Clone(j.Nodes), func(x string) bool { return x == n.Old }), n.New)
 	slices.Sort(nodes)
@@ -296,17 +297,28 @@ func (n *ReplaceNode) apply(s *state, from sender) Result {
 		return Result{}
 	}
 	s.delete(at)
-	s.delete(key(keyStep, j.ID, j.Step, n.Old)) // it no longer counts
-	s.delete(key(keyModelVote, j.ID, n.Old))
 	j.Nodes = nodes
+	return s.replaced(j, e, n.Old)
+}
+
+// replaced drops what a former node said that is not settled yet, and goes on: those
+// that are left may agree.
+func (s *state) replaced(j *Job, e *KeyEpoch, old string) Result {
+	done := j.State == JobDone
 	if r := s.move(j, Replaced); r.Code != OK {
 		return r
 	}
-	if j.Step > j.Steps {
+	switch {
+	case done:
+		s.delete(key(keyValueVote, j.ID, old))
+		return Result{}
+	case j.Step > j.Steps:
+		s.delete(key(keyModelVote, j.ID, old))
 		t, _ := TaskOf(s, j.Task)
 		return s.conclude(j, t, e)
 	}
-	return s.settle(j) // those that are left may be a quorum
+	s.delete(key(keyStep, j.ID, j.Step, old))
+	return s.settle(j)
 }
 
 // checkReplaced holds the nodes of a job to its quorum after one was replaced.

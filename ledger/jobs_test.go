@@ -30,6 +30,7 @@ func TestTransitions(t *testing.T) {
 		{JobPaused, Cancelled}:   JobAborted,
 		{JobDisputed, Replaced}:  JobPaused,
 		{JobDisputed, Cancelled}: JobAborted,
+		{JobDone, Replaced}:      JobDone,
 	}
 	for from := range JobDone + 2 {
 		for by := range Cancelled + 2 {
@@ -326,6 +327,27 @@ func TestRefusedModels(t *testing.T) {
 		refusal{"a share again", "ann", &Serve{r.Model(), d("key")}, Replayed},
 		refusal{"another pair key", "ann", &Serve{r.Model(), d("other")}, Conflict},
 	)
+}
+
+// A node says other values than the rest: it is replaced, and they are opened.
+func TestWrongValues(t *testing.T) {
+	w := newWorld(t).rows()
+	job := w.job(openJob(1))
+	w.steps2(job, "north", "south")
+	right := &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}
+	w.must("north", right)
+	w.must("south", edit(right, func(x *Values) { x.Values = []int64{0, 0, 0} }))
+	for _, c := range companies {
+		w.must(c, &ReplaceNode{job, "south", "east"})
+	}
+	w.must("east", right)
+	j, _ := JobOf(w.state, job)
+	if m, _ := ModelOf(w.state, j.Model); j.State != JobDone || !slices.Equal(m.Opened, right.Values) {
+		t.Errorf("state %d, opened %v, want %v", j.State, m.Opened, right.Values)
+	}
+	if _, ok := ModelRecordOf(w.state, job, "south"); !ok {
+		t.Error("the record that made the model is gone")
+	}
 }
 
 // The genesis allows two releases of a key epoch.

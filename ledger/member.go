@@ -72,8 +72,12 @@ func (s *state) admit(m *Member) Result {
 	if s.taken(m.Name, m.Signing, m.TLS) {
 		return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
 	}
-	if len(Members(s)) >= MaxMembers {
+	others := Members(s)
+	if len(others) >= MaxMembers {
 		return refuse(OverLimit, "%d members; that is all there may ever be", MaxMembers)
+	}
+	if m.Roles.Has(Validator) && slices.ContainsFunc(others, func(o Member) bool { return o.Vote == m.Vote }) {
+		return refuse(Conflict, "member %s: its consensus key is another's", m.Name)
 	}
 	s.put(key(keyMember, m.Name), m)
 	s.putRaw(key(keySigning, m.Signing), []byte(m.Name))

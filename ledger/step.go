@@ -281,6 +281,8 @@ func (r *ModelRecord) apply(s *state, from sender) Result {
 		return refuse(Malformed, "%d shares of the last step; there are %d", len(r.Shares), len(e.Parties))
 	case (r.Values == Digest{}) != (r.C1 == Digest{}):
 		return refuse(Malformed, "values without their c1, or a c1 of none")
+	case r.Values != Digest{} && len(j.Valued) == 0:
+		return refuse(Malformed, "values of job %x, which values nothing", j.ID[:6])
 	case r.Values != Digest{} && e.Releases >= s.genesis.Releases:
 		return refuse(OverLimit, "%d releases were opened in key epoch %d, all that its flooding is made for; make new keys", e.Releases, e.Number)
 	}
