@@ -12,8 +12,8 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 		inner := s.above() // a refused transaction may have written
 		r := inner.applyTx(tx)
 		if r.Code == OK {
-			for k, value := range inner.written {
-				s.written[k] = value
+			for _, k := range inner.keys {
+				s.set(k, inner.written[k])
 			}
 			out.Leaves = append(out.Leaves, tx)
 		}

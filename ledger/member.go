@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"slices"
 	"unicode/utf8"
 )
@@ -178,30 +179,50 @@ func (j *Join) apply(s *state, from sender) Result {
 		return r
 	}
 	s.put(at, &Votes{Record: appendCoded(nil, &m), Opened: s.now})
+	s.putRaw(key(keyUnwanted, s.now, j.Digest()), []byte{1})
 	return Result{}
 }
 
-// makeRoom lets the oldest request to join that no company is for give way when
-// there are [MaxRequests]: they cost their senders nothing.
+// makeRoom counts one request to join more. When there are [MaxRequests], the
+// oldest that no company is for gives way: requests cost their senders nothing.
 func (s *state) makeRoom() Result {
-	n, oldest, opened := 0, []byte(nil), int64(0)
+	n := s.requests()
+	if n < MaxRequests {
+		s.setRequests(n + 1)
+		return Result{}
+	}
+	var oldest []byte
+	s.Range([]byte(keyUnwanted), func(k, _ []byte) bool {
+		oldest = append(oldest, k...)
+		return false
+	})
+	if oldest == nil || !s.on(joinRoom) {
+		return refuse(OverLimit, "%d requests to join wait for approval; approve some first", n)
+	}
+	s.delete(oldest)
+	s.delete(append([]byte(keyRequest), oldest[len(keyUnwanted)+8:]...))
+	return Result{}
+}
+
+func (s *state) requests() uint32 {
+	if b := s.Get([]byte(keyRequests)); b != nil {
+		return binary.BigEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (s *state) setRequests(n uint32) { s.putRaw([]byte(keyRequests), key("", n)) }
+
+// unwant lets requests give way again that only companies were for which are
+// revoked now.
+func (s *state) unwant() {
 	companies := s.owners(Company)
 	each(s, []byte(keyRequest), func(k []byte, v *Votes) bool {
-		n++
-		wanted := slices.ContainsFunc(v.Owners, func(o string) bool { return companies[o] })
-		if !wanted && (oldest == nil || v.Opened < opened) {
-			oldest, opened = append([]byte(nil), k...), v.Opened
+		if !slices.ContainsFunc(v.Owners, func(o string) bool { return companies[o] }) {
+			s.putRaw(key(keyUnwanted, v.Opened, Digest(k[len(keyRequest):])), []byte{1})
 		}
 		return true
 	})
-	switch {
-	case n < MaxRequests:
-	case oldest == nil || !s.on(joinRoom):
-		return refuse(OverLimit, "%d requests to join wait for approval; approve some first", n)
-	default:
-		s.delete(oldest)
-	}
-	return Result{}
 }
 
 // Approve is a company's vote for a request to join.
@@ -216,6 +237,7 @@ func (a *Approve) apply(s *state, from sender) Result {
 	if !ok {
 		return refuse(Unknown, "nobody asked to join as %x; ask, or ask again", a.Join[:6])
 	}
+	s.delete(key(keyUnwanted, asked.Opened, a.Join))
 	won, r := s.vote(at, from)
 	if r.Code != OK || !won {
 		return r
@@ -225,6 +247,7 @@ func (a *Approve) apply(s *state, from sender) Result {
 		return refuse(Malformed, "%v", err) // unreachable: Join wrote it
 	}
 	s.delete(at)
+	s.setRequests(s.requests() - 1)
 	return s.admit(&m)
 }
 
@@ -250,6 +273,7 @@ func (v *Revoke) apply(s *state, from sender) Result {
 	s.delete(at)
 	m.Revoked = true
 	s.put(key(keyMember, m.Name), m)
+	s.unwant()
 	if !s.on(retiredKeys) {
 		s.delete(key(keyTLS, m.TLS))
 	}

@@ -62,7 +62,7 @@ func TestRangeIsOfOneMap(t *testing.T) {
 		inner := outer.above()
 		for _, s := range []*state{outer, inner} {
 			for _, w := range writes.Draw(t, "above") {
-				s.written[string(w.Key)] = w.Value
+				s.set(string(w.Key), w.Value)
 				want.write([]Write{w})
 			}
 		}
@@ -70,8 +70,8 @@ func TestRangeIsOfOneMap(t *testing.T) {
 		if got, want := all(inner, prefix, most), all(want, prefix, most); !slices.Equal(got, want) {
 			t.Fatalf("%q, at most %d: %q, want %q", prefix, most, got, want)
 		}
-		for k, v := range inner.written {
-			outer.written[k] = v
+		for _, k := range inner.keys {
+			outer.set(k, inner.written[k])
 		}
 		memory.Write(outer.writes())
 		if got, want := all(memory, "", 100), all(want, "", 100); !slices.Equal(got, want) {
