@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 )
 
@@ -24,6 +25,9 @@ func (m *Memory) Range(prefix []byte, yield func(key, value []byte) bool) {
 		}
 	}
 }
+
+// Clone is a state of its own with what m holds now.
+func (m *Memory) Clone() *Memory { return &Memory{slices.Clone(m.keys), maps.Clone(m.values)} }
 
 // Write applies writes.
 func (m *Memory) Write(writes []Write) {

@@ -171,12 +171,7 @@ func load[T any, P interface {
 	if b == nil {
 		return nil, false
 	}
-	out := P(new(T))
-	if err := parseCoded(b, out); err != nil {
-		// unreachable: only this package writes the state, and its root covers it
-		panic(fmt.Sprintf("ledger: record %q: %v", key, err))
-	}
-	return (*T)(out), true
+	return parse[T, P](key, b), true
 }
 
 // each yields the records below a prefix, in order of their keys.
@@ -184,8 +179,17 @@ func each[T any, P interface {
 	*T
 	coded
 }](v View, prefix []byte, yield func(key []byte, record *T) bool) {
-	v.Range(prefix, func(k, _ []byte) bool {
-		record, _ := load[T, P](v, k)
-		return yield(k, record)
-	})
+	v.Range(prefix, func(k, b []byte) bool { return yield(k, parse[T, P](k, b)) })
+}
+
+func parse[T any, P interface {
+	*T
+	coded
+}](key, b []byte) *T {
+	out := P(new(T))
+	if err := parseCoded(b, out); err != nil {
+		// unreachable: only this package writes the state, and its root covers it
+		panic(fmt.Sprintf("ledger: record %q: %v", key, err))
+	}
+	return (*T)(out)
 }

@@ -87,11 +87,7 @@ func foundWorld(tb tester, g Genesis) *world {
 // fork is a world that goes its own way from here.
 func (w *world) fork() *world {
 	out := *w
-	out.state = new(Memory)
-	w.state.Range(nil, func(k, v []byte) bool {
-		out.state.Write([]Write{{Key: k, Value: v}})
-		return true
-	})
+	out.state = w.state.Clone()
 	return &out
 }
 
