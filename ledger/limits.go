@@ -28,7 +28,7 @@ const (
 	MaxReleases = 1 << 20    // of a key epoch, what flooding is made for (law L7)
 	MaxExpiry   = 10 * 60000 // ms that a transaction may be ahead of its block
 
-	MaxPatience     = 366 * 24 * 3600e3 // ms that anything is waited for: no sum of times overflows
-	DefaultPatience = 10 * 60000        // ms that a stage, a step or an approval is waited for
-	DefaultEpoch    = 24 * 3600e3       // ms of a reward epoch
+	MaxPatience     = 1 << 42     // ms that anything is waited for: no sum of times overflows
+	DefaultPatience = 10 * 60000  // ms that a stage, a step or an approval is waited for
+	DefaultEpoch    = 24 * 3600e3 // ms of a reward epoch
 )
