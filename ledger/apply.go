@@ -91,13 +91,14 @@ func (s *state) sender(t *Tx) (sender, Result) {
 	return sender{name: name, key: t.Sender, member: m}, Result{}
 }
 
-// forget drops what has expired from the seen-set: nothing of it can come
-// again. At most as many a block as keep its cost bounded.
+// forget drops what has expired from the seen-set: nothing of it can come again. As
+// many a block as keep its cost bounded, and more than a block of 1 MiB adds.
 func (s *state) forget() {
-	const most = 4096
+	const most = 1 << 14
 	var gone [][]byte
+	end := string(key(keySeen, s.now+1))
 	s.Range([]byte(keySeen), func(k, _ []byte) bool {
-		if string(k) > string(key(keySeen, s.now+1)) || len(gone) == most {
+		if string(k) > end || len(gone) == most {
 			return false
 		}
 		gone = append(gone, append([]byte(nil), k...))

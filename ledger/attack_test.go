@@ -170,6 +170,44 @@ func TestAttackFloodOfRequests(t *testing.T) {
 	})
 }
 
+// A company votes for a flood of its own requests, so that none gives way. When it
+// is shut out they do.
+func TestRevokedSponsor(t *testing.T) {
+	w := newWorld(t)
+	for i := range MaxRequests {
+		name := fmt.Sprint("mal-", i)
+		w.must(name, &Join{member(name, Company)})
+		j := Join{member(name, Company)}
+		w.must("cal", &Approve{j.Digest()})
+	}
+	w.refused(OverLimit, "dee", &Join{member("dee", Aggregator)})
+	w.must("ann", &Revoke{"cal"})
+	w.must("bob", &Revoke{"cal"})
+	dee := Join{member("dee", Aggregator)}
+	w.must("dee", &dee)
+	w.must("ann", &Approve{dee.Digest()})
+	w.must("bob", &Approve{dee.Digest()})
+	if _, in := MemberOf(w.state, "dee"); !in {
+		t.Error("dee is not in")
+	}
+}
+
+// Bob votes, and the other companies leave: his vote is a majority then, and he says
+// so again.
+func TestVoteAgain(t *testing.T) {
+	w := newWorld(t)
+	w.must("bob", &Revoke{"v1"})
+	w.must("ann", &Revoke{"cal"})
+	w.must("bob", &Revoke{"cal"})
+	w.refused(Replayed, "bob", &Revoke{"v1"}) // one of two
+	w.must("bob", &Revoke{"ann"})
+	w.must("ann", &Revoke{"ann"})
+	w.must("bob", &Revoke{"v1"})
+	if m, _ := MemberOf(w.state, "v1"); !m.Revoked {
+		t.Error("bob alone is all companies, and v1 is still in")
+	}
+}
+
 func (m *Memory) hasKey(key []byte) bool { return m.Get(key) != nil }
 
 // A company registers the TLS key of a member that was shut out.

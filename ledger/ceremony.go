@@ -80,7 +80,7 @@ func (s *state) awaited(id Digest, from sender, what CeremonyState, stage uint8)
 	case !slices.Contains(y.Parties, from.name):
 		return nil, refuse(Forbidden, "%s is no party of ceremony %x", from.name, id[:6])
 	case y.State == Failed:
-		return nil, refuse(WrongState, "ceremony %x failed: %s; start the next attempt", id[:6], y.Cause)
+		return nil, refuse(WrongState, "ceremony %x failed: %.80q; start the next attempt", id[:6], y.Cause)
 	case y.State != what || y.Stage != stage:
 		return nil, refuse(WrongState, "ceremony %x is at stage %d, state %d", id[:6], y.Stage, y.State)
 	case s.now > y.Deadline:

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"slices"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -47,10 +49,10 @@ func (m *Member) check() string {
 	switch {
 	case !ValidName(m.Name):
 		return "its name is not 1 to 32 of a-z, 0-9 and inner hyphens"
-	case m.Owner == "" || len(m.Owner) > MaxOwner || !utf8.ValidString(m.Owner):
-		return "its owner is not 1 to 64 bytes of text"
-	case len(m.Address) > MaxAddress || !utf8.ValidString(m.Address):
-		return "its address is not 256 bytes of text at most"
+	case m.Owner == "" || len(m.Owner) > MaxOwner || !plain(m.Owner):
+		return "its owner is not 1 to 64 bytes of one line, without space around"
+	case len(m.Address) > MaxAddress || !plain(m.Address):
+		return "its address is not 256 bytes of one line at most"
 	case m.Roles == 0 || m.Roles > Company|Aggregator|Validator|ModelPeer:
 		return "it has no role, or an unknown one"
 	case m.Roles.Has(Company) && m.Roles.Has(Aggregator):
@@ -63,6 +65,12 @@ func (m *Member) check() string {
 		return "validators, and nobody else, have a consensus key"
 	}
 	return ""
+}
+
+// plain says whether people can tell a text from others: it is one line of UTF-8
+// without control characters, and without space around it.
+func plain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) && strings.TrimSpace(s) == s
 }
 
 // Check says what is wrong with a member's record by itself; what it shares with

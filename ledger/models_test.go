@@ -23,6 +23,15 @@ func TestRefusedModels(t *testing.T) {
 		refusal{"a step beyond the last", "north", edit(w.record(job), func(*StepRecord) {}), WrongState},
 		refusal{"values before the model", "north", values, WrongState},
 	)
+	without := w.fork()
+	unvalued := edit(openJob(9), func(o *OpenJob) { o.Valued = nil })
+	nothing := without.job(unvalued)
+	for range 3 {
+		r := without.record(nothing)
+		without.must("north", r)
+		without.must("south", r)
+	}
+	without.refusals(t, refusal{"values of a job that values nothing", "north", without.modelRecord(nothing), Malformed})
 	differ := w.fork()
 	differ.must("north", r)
 	differ.must("south", model(func(r *ModelRecord) { r.State = d("other") }))
@@ -130,6 +139,15 @@ func TestRefusedServing(t *testing.T) {
 		refusal{"a member's key", "ann", querier(func(a *AdmitQuerier) { a.Signing = pub("bob") }), Conflict},
 	)
 	w.must("ann", quinn)
+	rick := querier(func(a *AdmitQuerier) {
+		a.Name, a.Signing, a.TLS, a.Task = "rick", pub("rick"), tls("rick"), TaskID(chain, "cars")
+	})
+	w.must("ann", edit(openLoans(), func(o *OpenTask) { o.Name = "cars" }))
+	w.must("bob", &Consent{Task: rick.Task, Rows: 1})
+	w.must("bob", rick)
+	next := w.job(openJob(2))
+	w.steps2(next, "north", "south")
+	unserved, _ := JobOf(w.state, next)
 	used := Used{Querier: "quinn", Model: model, Answers: 5, Queries: d("queries")}
 	usage := &Usage{Batch: 1, Entries: []Used{used}}
 	of := func(change func(*Used)) *Usage {
@@ -147,6 +165,8 @@ func TestRefusedServing(t *testing.T) {
 		refusal{"usage of nothing", "north", &Usage{Batch: 1}, Malformed},
 		refusal{"usage by nobody", "north", of(func(x *Used) { x.Querier = "nobody" }), Unknown},
 		refusal{"usage of no model", "north", of(func(x *Used) { x.Model = d("none") }), Unknown},
+		refusal{"usage of another task's model", "north", of(func(x *Used) { x.Querier = "rick" }), Forbidden},
+		refusal{"usage of a model that nobody serves", "north", of(func(x *Used) { x.Model = unserved.Model }), WrongState},
 		refusal{"no answers", "north", of(func(x *Used) { x.Answers = 0 }), OverLimit},
 		refusal{"answers beyond any quota", "north", of(func(x *Used) { x.Answers = MaxQuota + 1 }), OverLimit},
 		refusal{"usage at a node of no such task", "east", usage, Forbidden},

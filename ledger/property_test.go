@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A plain is a state as a map, sorted whenever it is read: what Memory and state
+// A sorted is a state as a map, sorted whenever it is read: what Memory and state
 // are held to.
-type plain map[string][]byte
+type sorted map[string][]byte
 
-func (p plain) Get(key []byte) []byte { return p[string(key)] }
+func (p sorted) Get(key []byte) []byte { return p[string(key)] }
 
-func (p plain) Range(prefix []byte, yield func(key, value []byte) bool) {
+func (p sorted) Range(prefix []byte, yield func(key, value []byte) bool) {
 	for _, k := range slices.Sorted(maps.Keys(p)) {
 		if bytes.HasPrefix([]byte(k), prefix) && !yield([]byte(k), p[k]) {
 			return
@@ -24,7 +24,7 @@ func (p plain) Range(prefix []byte, yield func(key, value []byte) bool) {
 	}
 }
 
-func (p plain) write(writes []Write) {
+func (p sorted) write(writes []Write) {
 	for _, w := range writes {
 		if w.Value == nil {
 			delete(p, string(w.Key))
@@ -54,7 +54,7 @@ func TestRangeIsOfOneMap(t *testing.T) {
 			}
 			return w
 		}), 0, 12)
-		want, memory := plain{}, new(Memory)
+		want, memory := sorted{}, new(Memory)
 		below := writes.Draw(t, "below")
 		want.write(below)
 		memory.Write(below)
@@ -132,9 +132,9 @@ func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
 	return rapid.SampledFrom(bodies).Draw(t, "body")
 }
 
-// asPlain is w's state as a map.
-func (w *world) asPlain() plain {
-	p := plain{}
+// sorted is w's state as a map.
+func (w *world) sorted() sorted {
+	p := sorted{}
 	w.state.Range(nil, func(k, v []byte) bool {
 		p[string(k)] = v
 		return true
@@ -149,7 +149,7 @@ func TestApplyIsAFunction(t *testing.T) {
 	begin := worlds(t)
 	rapid.Check(t, func(t *rapid.T) {
 		w := rapid.SampledFrom(begin).Draw(t, "world")
-		v := w.asPlain()
+		v := w.sorted()
 		w = &world{state: new(Memory), now: w.now}
 		w.state.Write(newWrites(v))
 		for range rapid.IntRange(1, 4).Draw(t, "blocks") {
@@ -187,7 +187,7 @@ func TestApplyIsAFunction(t *testing.T) {
 }
 
 // newWrites are those that make a state, in no order.
-func newWrites(p plain) (out []Write) {
+func newWrites(p sorted) (out []Write) {
 	for k, v := range p {
 		out = append(out, Write{[]byte(k), v})
 	}
