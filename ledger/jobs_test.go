@@ -76,8 +76,11 @@ func TestRefusedJobs(t *testing.T) {
 		refusal{"a record before the approvals", "north", w.record(job), WrongState},
 		refusal{"another node before the approvals", "ann", &ReplaceNode{job, "north", "east"}, WrongState},
 	)
-	w.must("bob", &ApproveJob{job})
-	w.must("cal", &ApproveJob{job})
+}
+
+func TestRefusedSteps(t *testing.T) {
+	w := newWorld(t).rows()
+	job := w.job(openJob(1))
 	r := w.record(job)
 	step := func(change func(*StepRecord)) *StepRecord { return edit(r, change) }
 	w.refusals(t,

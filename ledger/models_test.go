@@ -11,7 +11,6 @@ func TestRefusedModels(t *testing.T) {
 	w.steps(job)
 	r := w.modelRecord(job)
 	model := func(change func(*ModelRecord)) *ModelRecord { return edit(r, change) }
-	values := &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}
 	w.refusals(t,
 		refusal{"a model of no job", "north", model(func(r *ModelRecord) { r.Job = d("none") }), Unknown},
 		refusal{"a company's model", "ann", r, Forbidden},
@@ -21,7 +20,7 @@ func TestRefusedModels(t *testing.T) {
 		refusal{"a c1 without values", "north", model(func(r *ModelRecord) { r.Values = Digest{} }), Malformed},
 		refusal{"a c1 of a step", "north", model(func(r *ModelRecord) { r.C1 = d("c1", job, 1) }), Ticketed},
 		refusal{"a step beyond the last", "north", edit(w.record(job), func(*StepRecord) {}), WrongState},
-		refusal{"values before the model", "north", values, WrongState},
+		refusal{"values before the model", "north", &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}, WrongState},
 	)
 	without := w.fork()
 	unvalued := edit(openJob(9), func(o *OpenJob) { o.Valued = nil })
@@ -51,7 +50,14 @@ func TestRefusedModels(t *testing.T) {
 		refusal{"a model again", "north", r, Replayed},
 		refusal{"another model", "north", model(func(r *ModelRecord) { r.State = d("other") }), Conflict},
 	)
-	w.must("south", r)
+}
+
+func TestRefusedValues(t *testing.T) {
+	w := newWorld(t).rows()
+	job := w.job(openJob(1))
+	w.steps2(job, "north", "south")
+	r := w.modelRecord(job)
+	values := &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}
 	w.refusals(t,
 		refusal{"too few values", "north", edit(values, func(x *Values) { x.Values = x.Values[1:] }), Malformed},
 		refusal{"a company's values", "ann", values, Forbidden},
@@ -123,9 +129,9 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-func TestRefusedServing(t *testing.T) {
+func TestRefusedQueriers(t *testing.T) {
 	w := newWorld(t)
-	_, model := w.model()
+	w.model()
 	quinn := admitQuinn()
 	querier := func(change func(*AdmitQuerier)) *AdmitQuerier { return edit(quinn, change) }
 	w.refusals(t,
@@ -139,7 +145,30 @@ func TestRefusedServing(t *testing.T) {
 		refusal{"a member's key", "ann", querier(func(a *AdmitQuerier) { a.Signing = pub("bob") }), Conflict},
 	)
 	w.must("ann", quinn)
-	rick := querier(func(a *AdmitQuerier) {
+	w.refusals(t,
+		refusal{"a querier again", "ann", quinn, Replayed},
+		refusal{"another quota for it", "ann", querier(func(a *AdmitQuerier) { a.Quota = 200 }), Conflict},
+		refusal{"a querier's task", "quinn", openLoans(), Forbidden},
+		refusal{"a querier's job", "quinn", openJob(3), Forbidden},
+		refusal{"a querier's vote", "quinn", &Revoke{"ann"}, Forbidden},
+		refusal{"a querier's TLS key", "quinn", &Renew{tls("new"), ""}, Forbidden},
+		refusal{"the end of an epoch that is not open", "ann", &CloseEpoch{2}, WrongState},
+		refusal{"the end of an epoch at its beginning", "ann", &CloseEpoch{1}, WrongState},
+	)
+	if name, ok := Peer(w.state, tls("quinn")); !ok || name != "quinn" {
+		t.Errorf("the querier's TLS key is %q's, %v", name, ok)
+	}
+	if name, ok := Signer(w.state, pub("quinn")); !ok || name != "quinn" {
+		t.Errorf("the querier's signing key is %q's, %v", name, ok)
+	}
+}
+
+func TestRefusedUsage(t *testing.T) {
+	w := newWorld(t)
+	_, model := w.model()
+	quinn := admitQuinn()
+	w.must("ann", quinn)
+	rick := edit(quinn, func(a *AdmitQuerier) {
 		a.Name, a.Signing, a.TLS, a.Task = "rick", pub("rick"), tls("rick"), TaskID(chain, "cars")
 	})
 	w.must("ann", edit(openLoans(), func(o *OpenTask) { o.Name = "cars" }))
@@ -156,8 +185,6 @@ func TestRefusedServing(t *testing.T) {
 		return &Usage{Batch: 1, Entries: []Used{x}}
 	}
 	w.refusals(t,
-		refusal{"a querier again", "ann", quinn, Replayed},
-		refusal{"another quota for it", "ann", querier(func(a *AdmitQuerier) { a.Quota = 200 }), Conflict},
 		refusal{"a company's usage", "ann", usage, Forbidden},
 		refusal{"a querier's usage", "quinn", usage, Forbidden},
 		refusal{"the second batch first", "north", edit(usage, func(u *Usage) { u.Batch = 2 }), WrongState},
@@ -170,12 +197,6 @@ func TestRefusedServing(t *testing.T) {
 		refusal{"no answers", "north", of(func(x *Used) { x.Answers = 0 }), OverLimit},
 		refusal{"answers beyond any quota", "north", of(func(x *Used) { x.Answers = MaxQuota + 1 }), OverLimit},
 		refusal{"usage at a node of no such task", "east", usage, Forbidden},
-		refusal{"a querier's task", "quinn", openLoans(), Forbidden},
-		refusal{"a querier's job", "quinn", openJob(3), Forbidden},
-		refusal{"a querier's vote", "quinn", &Revoke{"ann"}, Forbidden},
-		refusal{"a querier's TLS key", "quinn", &Renew{tls("new"), ""}, Forbidden},
-		refusal{"the end of an epoch that is not open", "ann", &CloseEpoch{2}, WrongState},
-		refusal{"the end of an epoch at its beginning", "ann", &CloseEpoch{1}, WrongState},
 	)
 	w.must("north", usage)
 	w.must("south", edit(usage, func(u *Usage) { u.Entries = []Used{used, used} }))
@@ -186,10 +207,4 @@ func TestRefusedServing(t *testing.T) {
 		refusal{"a batch again", "north", usage, Replayed},
 		refusal{"another batch in its place", "north", of(func(x *Used) { x.Answers = 6 }), Conflict},
 	)
-	if name, ok := Peer(w.state, tls("quinn")); !ok || name != "quinn" {
-		t.Errorf("the querier's TLS key is %q's, %v", name, ok)
-	}
-	if name, ok := Signer(w.state, pub("quinn")); !ok || name != "quinn" {
-		t.Errorf("the querier's signing key is %q's, %v", name, ok)
-	}
 }

@@ -176,8 +176,17 @@ func TestRefusedCeremonies(t *testing.T) {
 		refusal{"a stranger's end", "north", &AbortCeremony{Ceremony: id}, Forbidden},
 		refusal{"a culprit from elsewhere", "bob", &AbortCeremony{Ceremony: id, Culprits: []string{"north"}}, Malformed},
 	)
-	w.must("bob", commit)
-	w.must("cal", commit)
+}
+
+func TestRefusedReveals(t *testing.T) {
+	w := newWorld(t)
+	open := &OpenRoster{Epoch: 1, Parties: companies, Stages: []uint16{1, 2}}
+	id := BaseCeremony(chain, 1, 1)
+	w.must("ann", open)
+	y, _ := CeremonyOf(w.state, id)
+	for _, p := range companies {
+		w.must(p, &Commit{Ceremony: id, Promise: []byte("promise")})
+	}
 	w.must("ann", reveal(y, 0, "ann"))
 	w.refusals(t,
 		refusal{"a reveal of nothing", "bob", &Reveal{Ceremony: id}, Malformed},
@@ -201,8 +210,13 @@ func TestRefusedCeremonies(t *testing.T) {
 		t.Errorf("%d attempts, want 2", n)
 	}
 
-	w.must("bob", reveal(y, 0, "bob"))
-	w.must("cal", reveal(y, 0, "cal"))
+}
+
+func TestRefusedAcks(t *testing.T) {
+	w := newWorld(t)
+	id := BaseCeremony(chain, 1, 1)
+	w.must("ann", &OpenRoster{Epoch: 1, Parties: companies, Stages: []uint16{1, 2}})
+	w.stage(id, 0)
 	w.stage(id, 1)
 	differ := w.fork()
 	w.must("ann", &KeyAck{Ceremony: id, Keys: d("keys")})
