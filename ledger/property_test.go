@@ -87,23 +87,50 @@ func worlds(tb tester) []*world {
 	job := newWorld(tb).rows()
 	id := job.job(openJob(1))
 	job.must("north", job.record(id))
+	disputed := job.fork()
+	wrong := disputed.record(id)
+	wrong.Level = 9
+	disputed.must("south", wrong)
+	disputed.must("ann", &ReplaceNode{id, "south", "east"})
+	disputed.must("bob", &ReplaceNode{id, "south", "east"})
 	served := newWorld(tb)
 	served.model()
 	served.must("ann", admitQuinn())
 	served.job(openJob(2))
-	return []*world{asked, newWorld(tb).task(), job, served}
+	return []*world{asked, newWorld(tb).task(), job, disputed, served}
 }
 
 // anyTx draws a transaction that may be in order, or nearly.
 func anyTx(w *world) *rapid.Generator[[]byte] {
 	people := rapid.SampledFrom([]string{"ann", "bob", "cal", "north", "south", "south2", "east", "v1", "peer", "dee", "quinn", "mal"})
 	return rapid.Custom(func(t *rapid.T) []byte {
-		b := SignTx(chain, w.now+rapid.Int64Range(-5, MaxExpiry+10_000).Draw(t, "ahead"), anyBody(t, w, people), signer(people.Draw(t, "from")))
+		body, from := anyBody(t, w, people), people.Draw(t, "from")
+		if likely := rapid.SampledFrom(rolesOf(body)).Draw(t, "likely"); rapid.IntRange(0, 3).Draw(t, "misfit") > 0 {
+			from = likely
+		}
+		ahead := rapid.Int64Range(1, MaxExpiry).Draw(t, "ahead")
+		if rapid.IntRange(0, 19).Draw(t, "untimely") == 0 {
+			ahead = rapid.SampledFrom([]int64{-hour, 0, MaxExpiry + 1}).Draw(t, "by")
+		}
+		b := SignTx(chain, w.now+ahead, body, signer(from))
 		if rapid.IntRange(0, 9).Draw(t, "damage") == 0 {
 			b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
 		}
 		return b
 	})
+}
+
+// rolesOf are who sends such a body.
+func rolesOf(b Body) []string {
+	switch b := b.(type) {
+	case *StepRecord, *ModelRecord, *Values, *Usage:
+		return []string{"north", "south", "east"}
+	case *OpenJob:
+		return []string{"peer"}
+	case *Join:
+		return []string{b.Member.Name}
+	}
+	return companies
 }
 
 func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
@@ -119,7 +146,7 @@ func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
 		&Commit{Ceremony: ceremony, Promise: []byte(other)}, &Reveal{Ceremony: ceremony, Inline: []byte("nonce")},
 		&KeyAck{Ceremony: ceremony, Keys: d(n)}, &AbortCeremony{Ceremony: ceremony, Culprits: []string{name}},
 		openLoans(), &Consent{Task: loans, Rows: uint32(n)}, contribution(loans, name, ContributionKind(n), "north", other),
-		openJob(n), &ApproveJob{id}, &PauseJob{id}, &AbortJob{id}, &ReplaceNode{id, name, other},
+		openJob(n), &ApproveJob{id}, &PauseJob{id}, &AbortJob{id}, &ReplaceNode{id, name, other}, &ReplaceNode{id, "south", "east"},
 		admitQuinn(), &CloseEpoch{n}, &Evidence{First: update(id, 1, 0).Append(nil), Second: update(id, 1, uint16(n)).Append(nil)},
 		&Usage{Batch: n, Entries: []Used{{Querier: name, Model: d(n), Answers: n}}},
 	}
@@ -182,8 +209,54 @@ func TestApplyIsAFunction(t *testing.T) {
 				t.Fatal("states differ")
 			}
 			readAll(v)
+			if problem := unsound(v); problem != "" {
+				t.Fatal(problem)
+			}
 		}
 	})
+}
+
+// unsound says which law a state breaks, or "".
+func unsound(v View) (problem string) {
+	g := GenesisOf(v)
+	each(v, []byte(keyTicket), func(_ []byte, x *Ticket) bool {
+		for _, c1 := range x.C1s {
+			if !bytes.Equal(v.Get(key(keyC1, c1)), key("", x.Job, x.Step)) {
+				problem = fmt.Sprintf("c1 %x has a second ticket", c1[:6])
+			}
+		}
+		j, _ := JobOf(v, x.Job)
+		owners := map[string]bool{}
+		for _, m := range Members(v) {
+			r, step := StepOf(v, x.Job, x.Step, m.Name)
+			last, model := ModelRecordOf(v, x.Job, m.Name)
+			if step && r.Digest() == x.Record || model && last.Digest() == x.Record {
+				owners[m.Owner] = true
+			}
+		}
+		if len(owners) < int(j.Quorum) || j.Quorum < g.Quorum {
+			problem = fmt.Sprintf("a ticket for step %d, which %d owners recorded", x.Step, len(owners))
+		}
+		return problem == ""
+	})
+	each(v, []byte(keyEpoch), func(_ []byte, e *KeyEpoch) bool {
+		if e.Releases > g.Releases {
+			problem = fmt.Sprintf("%d releases of %d", e.Releases, g.Releases)
+		}
+		return true
+	})
+	requests := uint32(len(all(v, keyRequest, 1<<30)))
+	if n := newState(v, 0).requests(); n != requests || requests > MaxRequests {
+		problem = fmt.Sprintf("%d requests, counted as %d", requests, n)
+	}
+	for _, m := range Members(v) {
+		signs, _ := Signer(v, m.Signing)
+		dials, _ := Peer(v, m.TLS)
+		if alive := !m.Revoked; alive != (signs == m.Name) || alive && dials != m.Name {
+			problem = fmt.Sprintf("%s, revoked %v, signs as %q and dials as %q", m.Name, m.Revoked, signs, dials)
+		}
+	}
+	return problem
 }
 
 // newWrites are those that make a state, in no order.
@@ -239,7 +312,7 @@ func TestSeenSetForgets(t *testing.T) {
 
 // Garbage is a result, never a panic.
 func TestGarbage(t *testing.T) {
-	w := worlds(t)[3]
+	w := worlds(t)[4]
 	rapid.Check(t, func(t *rapid.T) {
 		txs := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 200), 1, 4).Draw(t, "txs")
 		for i, tx := range txs { // half of them begin like a transaction
