@@ -180,7 +180,7 @@ func TestApplyIsAFunction(t *testing.T) {
 		w = &world{state: new(Memory), now: w.now}
 		w.state.Write(newWrites(v))
 		for range rapid.IntRange(1, 4).Draw(t, "blocks") {
-			w.now += rapid.Int64Range(0, 2*DefaultPatience).Draw(t, "later")
+			w.now += rapid.Int64Range(-hour, 2*DefaultPatience).Draw(t, "later")
 			b := Block{Time: w.now, Txs: rapid.SliceOfN(anyTx(w), 1, 6).Draw(t, "txs")}
 			one, two := Apply(w.state, b), Apply(v, b)
 			if !same(one, two) || !same(one, Apply(w.state, b)) {

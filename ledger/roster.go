@@ -58,7 +58,7 @@ func (o *OpenRoster) apply(s *state, from sender) Result {
 		return refuse(WrongState, "key epoch %d; the next one is %d", o.Epoch, next)
 	case len(o.Parties) < MinParties || !slices.IsSorted(o.Parties) || !slices.Contains(o.Parties, from.name):
 		return refuse(Malformed, "a roster has %d sorted parties at least, and one of them opens it", MinParties)
-	case 2*len(owners) <= len(companies) && s.on(majorityKeys):
+	case 2*len(owners) <= len(companies) && len(owners) < MaxParties && s.on(majorityKeys):
 		return refuse(Forbidden, "a roster of %d owners of %d; its keys are everybody's, so it takes a majority", len(owners), len(companies))
 	}
 	attempt := Attempts(s, o.Epoch)
