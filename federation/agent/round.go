@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -38,7 +39,11 @@ func (a *Agent) attempt(ctx context.Context, key string, do func() (bool, error)
 	case stops(err) || ctx.Err() != nil:
 		return false, err
 	case errors.As(err, &refused):
-		a.Log.Warn("a duty is refused", "duty", key, "cause", err.Error())
+		level := slog.LevelWarn
+		if errors.Is(err, ErrDeclined) {
+			level = slog.LevelInfo
+		}
+		a.Log.Log(ctx, level, "a duty is refused", "duty", key, "cause", err.Error())
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.refused[key] = err
