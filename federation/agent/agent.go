@@ -52,8 +52,10 @@ type Company struct {
 	Ledger Ledger
 	// Peers are the nodes that can be dialled now, by name. Safe for concurrent
 	// use.
-	Peers  func() map[string]Peer
-	Policy Policy
+	Peers func() map[string]Peer
+	// Policy is what the company takes part in now. It is asked every round; while
+	// it cannot be read the last one stands.
+	Policy func() (Policy, error)
 	Log    *slog.Logger // nil: none
 }
 
@@ -67,7 +69,8 @@ func (c Company) LogValue() slog.Value { return slog.StringValue("company " + c.
 // Answer by any number beside it.
 type Agent struct {
 	Company
-	off defences
+	policy Policy
+	off    defences
 
 	round   uint64             // of Work
 	waits   map[string]wait    // by duty, or by scope of posts
@@ -133,9 +136,10 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 		return false, nil
 	}
 	a.round++
+	a.reconsider()
 	a.forget(v)
 	a.pull(ctx, v)
-	for _, d := range federation.CompanyDuties(v, a.Name, now, federation.Trust{Nodes: a.Policy.Trust}, holding{a}) {
+	for _, d := range federation.CompanyDuties(v, a.Name, now, federation.Trust{Nodes: a.policy.Trust}, holding{a}) {
 		done, err := a.attempt(ctx, d.Key(), func() (bool, error) { return a.carryOut(ctx, v, d) })
 		if err != nil {
 			return did, fmt.Errorf("agent: %s: %w", d.Key(), err)
@@ -151,6 +155,23 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 		return did, fmt.Errorf("agent: %w", err)
 	}
 	return did || sent || opened, ctx.Err()
+}
+
+// reconsider reads the policy, and takes up again what an earlier one declined.
+func (a *Agent) reconsider() {
+	p, err := a.Policy()
+	if err != nil {
+		a.Log.Warn("the policy cannot be read; the last one stands", "cause", err.Error())
+		return
+	}
+	a.policy = p
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, err := range a.refused {
+		if errors.Is(err, ErrDeclined) {
+			delete(a.refused, key)
+		}
+	}
 }
 
 // Refused are the duties that the company does not do, and why: each a

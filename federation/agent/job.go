@@ -45,15 +45,15 @@ func (a *Agent) approve(ctx context.Context, v ledger.View, d federation.Approve
 
 // jobOf is the company's own derivation of a job that its policy allows.
 func (a *Agent) jobOf(ctx context.Context, v ledger.View, j *ledger.Job) (*job, error) {
-	if w := a.jobs[j.ID]; w != nil {
-		return w, nil
-	}
 	t, ok := ledger.TaskOf(v, j.Task)
 	if !ok {
 		return nil, fmt.Errorf("no task %x", j.Task[:6])
 	}
-	if !a.Policy.allows(t, j) {
+	if !a.policy.allows(t, j) {
 		return nil, &RefusedError{ErrDeclined}
+	}
+	if w := a.jobs[j.ID]; w != nil {
+		return w, nil
 	}
 	keys, err := a.epochOf(ctx, v, t.Epoch)
 	if err != nil {

@@ -175,7 +175,7 @@ func (a *Agent) wantsKeys(v ledger.View) bool {
 	if isStrict(v) {
 		return true
 	}
-	for _, t := range a.Policy.Tasks {
+	for _, t := range a.policy.Tasks {
 		if t.Local {
 			return true
 		}

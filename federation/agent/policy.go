@@ -61,7 +61,7 @@ func (a *Agent) readRows(t *ledger.Task) (*rows, error) {
 	if r := a.rows[t.ID]; r != nil {
 		return r, nil
 	}
-	mine, ok := a.Policy.Tasks[t.Name]
+	mine, ok := a.policy.Tasks[t.Name]
 	if !ok {
 		return nil, &RefusedError{ErrDeclined}
 	}

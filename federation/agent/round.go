@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -39,11 +38,9 @@ func (a *Agent) attempt(ctx context.Context, key string, do func() (bool, error)
 	case stops(err) || ctx.Err() != nil:
 		return false, err
 	case errors.As(err, &refused):
-		level := slog.LevelWarn
-		if errors.Is(err, ErrDeclined) {
-			level = slog.LevelInfo
+		if !errors.Is(err, ErrDeclined) { // which is no news: it is asked every round
+			a.Log.Warn("a duty is refused", "duty", key, "cause", err.Error())
 		}
-		a.Log.Log(ctx, level, "a duty is refused", "duty", key, "cause", err.Error())
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.refused[key] = err

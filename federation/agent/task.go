@@ -20,7 +20,7 @@ func (a *Agent) consent(ctx context.Context, v ledger.View, d federation.Consent
 	if err != nil {
 		return false, err
 	}
-	return a.submit(ctx, &ledger.Consent{Task: t.ID, Local: a.Policy.Tasks[t.Name].Local,
+	return a.submit(ctx, &ledger.Consent{Task: t.ID, Local: a.policy.Tasks[t.Name].Local,
 		Rows: uint32(r.training.Len()), Validation: uint32(r.validation.Len())})
 }
 

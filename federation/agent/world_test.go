@@ -87,7 +87,7 @@ func found(t *testing.T, mode ledger.Mode, policy func(company string) Policy) *
 func (w *world) start(c string) *Agent {
 	w.t.Helper()
 	a, err := New(Company{Name: c, Signing: w.signing[c], Profiles: w.profiles, Seed: he.Seed(ledger.Hash("test/seed", []byte(c))),
-		Store: w.stores[c].Store, Ledger: follower{w, c}, Peers: func() map[string]Peer { return w.peers(c) }, Policy: w.policy(c)})
+		Store: w.stores[c].Store, Ledger: follower{w, c}, Peers: func() map[string]Peer { return w.peers(c) }, Policy: func() (Policy, error) { return w.policy(c), nil }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
