@@ -31,6 +31,9 @@ func (a *Agent) openKeySet(ctx context.Context, v ledger.View, d federation.Open
 	if !ok {
 		return false, fmt.Errorf("no task %x", d.Task[:6])
 	}
+	if a.aborted.until > a.round {
+		return false, nil
+	}
 	plan, packing, err := a.keySetPlan(t)
 	if err != nil {
 		return false, &RefusedError{err}
