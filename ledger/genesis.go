@@ -128,6 +128,9 @@ func GenesisOf(v View) *Genesis {
 	return g
 }
 
+// GenesisKey is the key of the state that every ledger has.
+func GenesisKey() []byte { return []byte(keyGenesis) }
+
 // Members are all members, by name, those revoked included.
 func Members(v View) (out []Member) {
 	each(v, []byte(keyMember), func(_ []byte, m *Member) bool {

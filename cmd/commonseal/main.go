@@ -26,7 +26,9 @@ func commands(simulate simulateFunc) []*cobra.Command {
 	return []*cobra.Command{
 		newSimulate(simulate),
 		newKeygen(), newFound(), newJoin(), newStatus(),
-		newValidator(),
+		newValidator(), newAggregator(), newAgent(),
+		newTask(), newContribute(), newTrain(),
+		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(),
 		newParams(), newVersion(),
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/monitor"
 	"github.com/commonseal/commonseal/ledger"
-	"github.com/commonseal/commonseal/ledger/audit"
 	"github.com/commonseal/commonseal/ledger/chain"
 	"github.com/commonseal/commonseal/ledger/gate"
 	"github.com/commonseal/commonseal/ledger/tree"
@@ -75,7 +74,7 @@ func runValidator(ctx context.Context, p process) (err error) {
 	admit := func(key ledger.Key) (string, bool) { return ledger.Peer(state.View(), key) }
 	door := gate.NewDoor(id, admit, p.log.With("part", "door"))
 	server := grpc.NewServer(door.Options()...)
-	gate.Serve(server, node, record{state})
+	gate.Serve(server, node, record{state, node})
 	v := &validator{node: node, state: state}
 	p.monitor.Register(v)
 	return v.run(ctx, server, door, listener)
@@ -188,7 +187,10 @@ func (v *validator) Status() monitor.Status {
 }
 
 // A record answers from a tree for the door.
-type record struct{ state *tree.Tree }
+type record struct {
+	state *tree.Tree
+	node  *chain.Node
+}
 
 // Query reads the last committed state.
 func (r record) Query(key []byte, prove bool) (value, proof []byte, height int64, err error) {
@@ -203,26 +205,12 @@ func (r record) Query(key []byte, prove bool) (value, proof []byte, height int64
 	return value, proof, s.Height(), err
 }
 
-// Receipt proves a transaction, by its SHA-256, in the log of the last block.
+// Receipt proves a transaction, by its SHA-256, to be in the log.
 func (r record) Receipt(hash ledger.Digest) ([]byte, error) {
-	index, found, err := r.state.LeafOf(hash)
-	if err != nil || !found {
-		return nil, err
-	}
-	s, err := r.state.At(r.state.Height())
-	if err != nil {
-		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_NOT_READY, "ask another validator", "%v", err)
-	}
-	out := audit.Receipt{Height: s.Height()}
-	leaf, err := r.state.ProveLeaf(index, s.Log().Size)
-	if err == nil {
-		out.Leaf, err = tree.ParseLeafProof(leaf)
-	}
-	if err == nil {
-		out.Head, err = tree.ParseHeadProof(s.ProveHead())
-	}
-	if err != nil {
-		return nil, err
-	}
-	return out.Append(nil), nil
+	ctx, cancel := context.WithTimeout(context.Background(), receiptTime)
+	defer cancel()
+	return r.node.Receipt(ctx, hash)
 }
+
+// receiptTime is how long a receipt waits for the block that signs its state.
+const receiptTime = 10 * time.Second

@@ -207,6 +207,7 @@ func NewRound(roster Roster, id he.Digest, m *Map, inputs []*he.Ciphertext) (*Ro
 // defences are switched off by attack tests alone, one at a time.
 type defences struct {
 	maskRule bool // accept a mask that does not cover the value
+	sumsUp   bool // take shares that do not add up
 	freshCRP bool // derive the CRP from the reference string alone
 }
 
@@ -423,6 +424,9 @@ func (r *Round) Finish(shares []*MapShare) (outputs []*he.Ciphertext, remainder 
 	kept := make([][]*big.Int, len(m.Inputs))
 	for j := range m.Inputs {
 		kept[j] = r.opened(j, shares)
+		if !r.masked(j, kept[j]) {
+			return nil, nil, &GarbledError{Input: j}
+		}
 	}
 	for o, spec := range m.Outputs {
 		p := spec.Profile
@@ -437,6 +441,33 @@ func (r *Round) Finish(shares []*MapShare) (outputs []*he.Ciphertext, remainder 
 		remainder = m.weights(kept)
 	}
 	return outputs, remainder, nil
+}
+
+// A GarbledError says that the shares of an input do not add up to a value
+// behind N masks: one of them at least is wrong, or one of the round that left
+// the input was. Which one cannot be told without opening shares, which nobody
+// does (law L14).
+type GarbledError struct{ Input int }
+
+// Error says what that means for the key holders.
+func (e *GarbledError) Error() string {
+	return fmt.Sprintf("map: the shares of input %d do not add up: a key holder's share is wrong, here or in the round before; abort the job and make new keys without whoever cannot explain itself", e.Input)
+}
+
+// masked says whether opened coefficients are within N masks and the value's
+// bound. What N masks and a value reach is about half of the modulus: a wrong
+// share, whose coefficients are as good as uniform, stays within it with
+// probability 2^-Width or so.
+func (r *Round) masked(input int, kept []*big.Int) bool {
+	in := r.m.Inputs[input]
+	bound := new(big.Int).Lsh(big.NewInt(int64(r.roster.N())), uint(r.logMasks[input]-1))
+	bound.Add(bound, new(big.Int).Lsh(big.NewInt(2), uint(in.LogScale+in.LogValue)))
+	for _, v := range kept {
+		if v.CmpAbs(bound) > 0 && !r.off.sumsUp {
+			return false
+		}
+	}
+	return true
 }
 
 // opened is input j less all masks: its kept coefficients, centred.

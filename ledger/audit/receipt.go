@@ -2,57 +2,72 @@ package audit
 
 import (
 	"bytes"
-	"encoding/binary"
-	"errors"
 	"fmt"
+
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/tree"
 )
 
-// A Receipt shows that a transaction is on the ledger, to who has the root of the
-// state after one block. That root stands in the header of the next one, which
-// more than two thirds of the validators signed; see [Verifier.Verify].
-type Receipt struct {
-	Height int64 // of the block after which the state has the root
-	Head   tree.HeadProof
-	Leaf   tree.LeafProof
+// An Entry is what a receipt shows: a transaction, its place in the log, and the
+// block that was signed after it was there.
+type Entry struct {
+	Tx     []byte
+	Index  uint64
+	Height int64 // of the signed block; the transaction is in one before it
+	Time   int64 // of the signed block, Unix milliseconds
 }
 
-const headProofBytes = 8 + 2*len(ledger.Digest{}) // size and root of the log, root of the state
-
-var errReceipt = errors.New("parse a receipt: not one in its canonical encoding")
-
-// Append adds the one encoding of r to b: the height in 8 bytes and the proofs.
-func (r *Receipt) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Height))
-	return r.Leaf.Append(r.Head.Append(b))
+// VerifyReceipt returns what a receipt shows, if it does; see [ledger.Receipt].
+// It asks nobody. Errors wrap one of those of this package.
+func VerifyReceipt(receipt []byte, v *Verifier) (Entry, error) {
+	r, err := ledger.ParseReceipt(receipt)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	signed, err := v.commit(r.Commit)
+	if err != nil {
+		return Entry{}, err
+	}
+	h, err := parseHeader(r.Header)
+	if err != nil {
+		return Entry{}, err
+	}
+	root, err := v.header(&h, signed)
+	if err != nil {
+		return Entry{}, err
+	}
+	head, err := tree.ParseHeadProof(r.Head)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	leaf, err := tree.ParseLeafProof(r.Leaf)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	if err := head.Verify(root); err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMismatch, err)
+	}
+	if err := leaf.Verify(head.Log, r.Tx); err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrMismatch, err)
+	}
+	return Entry{Tx: r.Tx, Index: leaf.Index, Height: h.Height, Time: h.Time.UnixMilli()}, nil
 }
 
-// ParseReceipt is the inverse of Append.
-func ParseReceipt(b []byte) (Receipt, error) {
-	if len(b) < 8+headProofBytes {
-		return Receipt{}, errReceipt
+// parseHeader decodes a header in its one encoding.
+func parseHeader(b []byte) (types.Header, error) {
+	var p cmtproto.Header
+	if err := p.Unmarshal(b); err != nil {
+		return types.Header{}, fmt.Errorf("%w: header: %v", ErrMalformed, err)
 	}
-	r := Receipt{Height: int64(binary.BigEndian.Uint64(b))}
-	var err error
-	if r.Head, err = tree.ParseHeadProof(b[8 : 8+headProofBytes]); err != nil {
-		return Receipt{}, errReceipt
+	if again, err := p.Marshal(); err != nil || !bytes.Equal(again, b) {
+		return types.Header{}, fmt.Errorf("%w: header: not in its one encoding", ErrMalformed)
 	}
-	if r.Leaf, err = tree.ParseLeafProof(b[8+headProofBytes:]); err != nil || r.Height < 0 || !bytes.Equal(r.Append(nil), b) {
-		return Receipt{}, errReceipt
+	h, err := types.HeaderFromProto(&p)
+	if err != nil {
+		return types.Header{}, fmt.Errorf("%w: header: %v", ErrMalformed, err)
 	}
-	return r, nil
-}
-
-// Verify returns an error unless tx is under root, that of the state after block
-// r.Height.
-func (r *Receipt) Verify(root ledger.Digest, tx []byte) error {
-	if err := r.Head.Verify(root); err != nil {
-		return fmt.Errorf("receipt for block %d: %w", r.Height, err)
-	}
-	if err := r.Leaf.Verify(r.Head.Log, tx); err != nil {
-		return fmt.Errorf("receipt for block %d: %w", r.Height, err)
-	}
-	return nil
+	return h, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -101,4 +102,28 @@ func (p *Policy) check() error {
 		}
 	}
 	return nil
+}
+
+// AddTask writes a task into the policy, in the place of one of its name. A
+// relative path of its data is the caller's, not the home's.
+func (h *Home) AddTask(t TaskPolicy) error {
+	p, err := h.Policy()
+	if errors.Is(err, fs.ErrNotExist) {
+		p, err = Policy{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if t.Data, err = filepath.Abs(t.Data); err != nil {
+		return err
+	}
+	p.Tasks = append(slices.DeleteFunc(p.Tasks, func(had TaskPolicy) bool { return had.Name == t.Name }), t)
+	if err := p.check(); err != nil {
+		return err
+	}
+	b, err := appendYAML("What this agent takes part in. It does nothing for a task that is not here.\ncommonseal contribute writes this file; it may be edited.", &p)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(h.Dir, policyFile), b, 0o600)
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/commonseal/commonseal/clients"
+	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
+	"github.com/commonseal/commonseal/federation/agent"
+	"github.com/commonseal/commonseal/federation/store"
+	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// newAgent runs a company's agent.
+func newAgent() *cobra.Command {
+	return newDaemon(daemon{
+		role: ledger.Company,
+		run:  runAgent,
+		command: cobra.Command{
+			Use:   "agent --home DIR",
+			Short: "Run a company's agent",
+			Long: `Makes keys with the other companies, brings rows, answers with its shares, and
+serves models. It only dials out. It may be killed at any time: it goes on where it
+was, and never gives a second share for the same ciphertext.
+
+It takes part in what DIR/policy.yaml names, and in nothing else:
+
+` + indent(home.PolicyExample),
+			Example: `  commonseal agent --home ann
+  commonseal contribute --home ann --task churn --data rows.csv --label churned`,
+		},
+	})
+}
+
+// runAgent runs the agent until ctx ends.
+func runAgent(ctx context.Context, p process) (err error) {
+	h := p.home
+	c, err := openMember(h, h.LedgerDir(), p.log.With("part", "ledger"))
+	if err != nil {
+		return fmt.Errorf("%w; is this agent running already?", err)
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	s, err := store.Open(h.StoreDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	seed, err := home.Seed(h.Dir)
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Company{Name: h.Member.Name, Signing: h.Keys.Signing.Ed25519(), Profiles: he.Standard(), Seed: he.Seed(seed),
+		Store: s, Ledger: c, Peers: func() map[string]agent.Peer { return nodesOf(c) }, Policy: func() (agent.Policy, error) { return policyOf(h) }, Log: p.log})
+	if err != nil {
+		return err
+	}
+	p.monitor.Register(&federated{c})
+	return runParts(ctx, func() {},
+		c.Run,
+		func(ctx context.Context) error { return a.Run(ctx, c.Changed) },
+		func(ctx context.Context) error { return serveModels(ctx, h.Member.Name, c, a, p.log) },
+	)
+}
+
+// nodesOf are the aggregators that can be dialled now.
+func nodesOf(c *clients.Client) map[string]agent.Peer {
+	out := map[string]agent.Peer{}
+	for _, m := range ledger.Members(c.View()) {
+		if !m.Roles.Has(ledger.Aggregator) || m.Revoked {
+			continue
+		}
+		if n, err := c.Node(m.Name); err == nil {
+			out[m.Name] = n
+		}
+	}
+	return out
+}
+
+// policyOf is the policy of a home as it is now. A home without one takes part
+// in nothing.
+func policyOf(h *home.Home) (agent.Policy, error) {
+	out := agent.Policy{Tasks: map[string]agent.TaskPolicy{}}
+	p, err := h.Policy()
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Trust = p.Trust
+	for _, t := range p.Tasks {
+		out.Tasks[t.Name] = agent.TaskPolicy{
+			Rows:  func(s table.Schema) (table.Table, error) { return readRows(s, t.Data, t.Label) },
+			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate,
+		}
+	}
+	return out, nil
+}

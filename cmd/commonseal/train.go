@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/commonseal/commonseal/clients"
+	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
+	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/he/circuit"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// newTrain opens a job and follows it.
+func newTrain() *cobra.Command {
+	var dir, task string
+	var steps int
+	var rate float64
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "train --home DIR --task NAME",
+		Short: "Train a model on a task, and follow it to its end",
+		Long: `Opens a training job on everything that was contributed to a task, once all
+companies have, and follows it: approvals, steps, the model, and what each
+company's rows were worth to it. The job goes on if this command is interrupted.`,
+		Example: `  commonseal train --home peer --task churn --steps 10
+  commonseal train --home peer --task churn --steps 10 --json | jq -r .model`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := required(c, "home", "task"); err != nil {
+				return err
+			}
+			if steps < 1 || steps > ledger.MaxSteps || rate < 0 || math.IsNaN(rate) || math.IsInf(rate, 0) {
+				return &usageError{fmt.Sprintf("--steps is %d and --lr %v; give 1 to %d steps and a rate above 0", steps, rate, ledger.MaxSteps)}
+			}
+			return asMember(c.Context(), dir, func(ctx context.Context, h *home.Home, client *clients.Client) error {
+				out, err := train(ctx, c.ErrOrStderr(), h, client, task, steps, rate)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return json.NewEncoder(c.OutOrStdout()).Encode(out)
+				}
+				return out.write(c.OutOrStdout())
+			})
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&dir, "home", "", "home of a model peer or a company")
+	f.StringVar(&task, "task", "", "name of the task")
+	f.IntVar(&steps, "steps", 10, "training steps, 1 to 1000")
+	f.Float64Var(&rate, "lr", 0, "learning rate (default by rule)")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+// A trained is what became of a job.
+type trained struct {
+	Job    string        `json:"job"`
+	Model  string        `json:"model"`
+	Steps  []trainedStep `json:"steps"`
+	Values []companyGain `json:"values"`
+}
+
+// A trainedStep is one step: when its ticket opened, in block time, and how many
+// transactions it took.
+type trainedStep struct {
+	Step    int   `json:"step"`
+	BlockMS int64 `json:"block_ms"`
+	Records int   `json:"records"`
+}
+
+// A companyGain is what a company's rows were worth to the model.
+type companyGain struct {
+	Company string  `json:"company"`
+	Rows    uint32  `json:"rows"`
+	Local   bool    `json:"local"`
+	Value   float64 `json:"value"`
+}
+
+func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, steps int, rate float64) (*trained, error) {
+	t, err := taskNamed(client, h.Genesis.Chain, name)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(progress, "waiting for all companies' rows\n")
+	if err := client.Until(ctx, func(v ledger.View) bool { return contributed(v, t) }); err != nil {
+		return nil, err
+	}
+	if rate == 0 {
+		rate = circuit.LearningRate(int(t.Columns), steps)
+	}
+	open := &ledger.OpenJob{Task: t.ID, Steps: uint16(steps), LearningRate: replay.FixedRate(rate), Nodes: t.Nodes, Quorum: t.Quorum, Salt: uint64(client.Now())}
+	for s := range steps {
+		if circuit.ValuedSteps(steps)[s] {
+			open.Valued = append(open.Valued, uint16(s+1))
+		}
+	}
+	if _, err := client.Record(ctx, open); err != nil {
+		return nil, err
+	}
+	id := ledger.JobID(h.Member.Name, open)
+	fmt.Fprintf(progress, "job %x: waiting for approvals\n", id[:6])
+	out := &trained{Job: fmt.Sprintf("%x", id)}
+	if err := follow(ctx, progress, client, id, out); err != nil {
+		return nil, err
+	}
+	v := client.View()
+	j, _ := ledger.JobOf(v, id)
+	m, _ := ledger.ModelOf(v, j.Model)
+	t, _ = ledger.TaskOf(v, j.Task)
+	out.Model = fmt.Sprintf("%x", m.ID)
+	for i, x := range t.Consents {
+		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
+		if i < len(m.Opened) {
+			gain.Value = math.Ldexp(float64(m.Opened[i]), -32)
+		}
+		out.Values = append(out.Values, gain)
+	}
+	return out, nil
+}
+
+// contributed says whether all of a task's companies have brought their rows.
+func contributed(v ledger.View, task *ledger.Task) bool {
+	t, ok := ledger.TaskOf(v, task.ID)
+	if !ok || t.State != ledger.TaskReady {
+		return false
+	}
+	for _, x := range t.Consents {
+		if _, ok := ledger.ContributionOf(v, t.ID, ledger.Training, x.Company); !ok {
+			return false
+		}
+		if _, ok := ledger.ContributionOf(v, t.ID, ledger.Validation, x.Company); !ok && x.Validation > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// follow tells of a job's steps until its model is served and its values are
+// open.
+func follow(ctx context.Context, progress io.Writer, client *clients.Client, id ledger.Digest, out *trained) error {
+	told, state := 0, ledger.JobOpen
+	var stopped error
+	err := client.Until(ctx, func(v ledger.View) bool {
+		j, _ := ledger.JobOf(v, id)
+		if j.State != state {
+			state = j.State
+			fmt.Fprintf(progress, "job %x: %v\n", id[:6], state)
+		}
+		for ; told < int(j.Step); told++ {
+			ticket, ok := ledger.TicketOf(v, id, uint16(told))
+			if !ok {
+				break
+			}
+			out.Steps = append(out.Steps, trainedStep{Step: told, BlockMS: ticket.Opened, Records: len(ledger.Steps(v, id, uint16(told)))})
+			if told > 0 {
+				fmt.Fprintf(progress, "step %d of %d\n", told, j.Steps)
+			}
+		}
+		switch j.State {
+		case ledger.JobAborted:
+			stopped = errors.New("the job was aborted by a key holder")
+			return true
+		case ledger.JobDisputed:
+			stopped = errors.New("the job's nodes recorded different results: no share left a company; replace the node that erred")
+			return true
+		}
+		m, ok := ledger.ModelOf(v, j.Model)
+		return ok && m.Served() && (m.Values == ledger.Digest{} || len(m.Opened) > 0)
+	})
+	return errors.Join(err, stopped)
+}
+
+// write is the result for people.
+func (t *trained) write(w io.Writer) error {
+	fmt.Fprintf(w, "job     %s\nmodel   %s\n", t.Job, t.Model)
+	if n := len(t.Steps); n > 1 {
+		fmt.Fprintf(w, "a step  %.2f s of block time, %d steps\n", float64(t.Steps[n-1].BlockMS-t.Steps[0].BlockMS)/1000/float64(n-1), n-1)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprint(table, "company\trows\twhere\tvalue of its rows\t\n")
+	for _, v := range t.Values {
+		where := "encrypted"
+		if v.Local {
+			where = "at home"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%.5f\t\n", v.Company, v.Rows, where, v.Value)
+	}
+	return table.Flush()
+}

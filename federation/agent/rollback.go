@@ -1,0 +1,38 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// intact holds the journal to the ledger: every answer of this company in the
+// key epoch that the ledger has, the journal has. A journal that lacks one was
+// rolled back.
+func (a *Agent) intact(v ledger.View, k *epochKeys) error {
+	if a.off.rollback {
+		return nil
+	}
+	for _, j := range ledger.Jobs(v) {
+		t, ok := ledger.TaskOf(v, j.Task)
+		if !ok || t.Epoch != k.number {
+			continue
+		}
+		// The shares of a step are on the ledger once the next is recorded.
+		answered := int(j.Step) - 1
+		if j.State == ledger.JobDone {
+			answered = int(j.Steps) + 1
+		}
+		for step := k.intact[j.ID]; int(step) < answered; step++ {
+			_, ok, err := a.wrote(ledger.Post{Scope: j.ID, Kind: ledger.PostShare, Step: step})
+			switch {
+			case err != nil:
+				return err
+			case !ok:
+				return &RefusedError{&RollbackError{Epoch: k.number, What: fmt.Sprintf("the answer for step %d of job %x", step, j.ID[:6])}}
+			}
+			k.intact[j.ID] = step + 1
+		}
+	}
+	return nil
+}

@@ -1,0 +1,286 @@
+// Package fedtest runs a whole federation in one goroutine on a seeded
+// scheduler: the real nodes and agents, on stores in memory, with messages lost,
+// late and out of order, and processes that crash at any write. A seed is a run:
+// the same seed fails the same way.
+package fedtest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/commonseal/commonseal/federation/agent"
+	"github.com/commonseal/commonseal/federation/node"
+	"github.com/commonseal/commonseal/federation/store"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// Options are what a world is like. The same options and seed are the same
+// world.
+type Options struct {
+	Profiles he.Profiles
+	Seed     uint64
+	// Faults loses, delays and reorders messages and crashes processes; without,
+	// everything goes well.
+	Faults bool
+	Policy func(company string) agent.Policy
+	Mode   ledger.Mode
+}
+
+// A World is a federation.
+type World struct {
+	Options
+	Genesis ledger.Genesis
+	Nodes   map[string]*Process[*node.Node]
+	Agents  map[string]*Process[*agent.Agent]
+	Crashes int
+	random  *rand.Rand
+	chain   *chain
+	order   []string
+	signing map[string]ed25519.PrivateKey
+	peer    *follower // of the model peer, who opens tasks and jobs
+}
+
+// A Process is a driver, its store, and its copy of the ledger. A driver that
+// is down is nil.
+type Process[D comparable] struct {
+	Driver D
+	Store  *store.Mem
+	ledger *follower
+	start  func(*store.Mem) (D, error)
+}
+
+// Companies and Nodes of every world. Only the last company is local, if its
+// policy says so.
+var (
+	companies = []string{"ann", "bob", "cal"}
+	nodes     = []string{"north", "south"}
+)
+
+// New founds a world: nobody has keys yet.
+func New(o Options) (*World, error) {
+	w := &World{
+		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)), signing: map[string]ed25519.PrivateKey{},
+		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{},
+	}
+	w.Genesis = ledger.Genesis{
+		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: 1 << 40,
+		Train: o.Profiles.Train.Digest(), Release: o.Profiles.Release.Digest(), Serve: o.Profiles.Serve.Digest(),
+	}
+	member := func(name string, roles ledger.Roles) {
+		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: w.key(name), TLS: w.key(name + "/tls")}
+		if roles.Has(ledger.Aggregator) || roles.Has(ledger.Validator) {
+			m.Address = name + ":1"
+		}
+		if roles.Has(ledger.Validator) {
+			m.Vote = w.key(name + "/vote")
+		}
+		w.Genesis.Members = append(w.Genesis.Members, m)
+	}
+	for _, n := range companies {
+		member(n, ledger.Company)
+	}
+	for _, n := range nodes {
+		member(n, ledger.Aggregator)
+	}
+	member("order", ledger.Validator)
+	member("peer", ledger.ModelPeer)
+	var err error
+	if w.chain, err = newChain(w.Genesis, w.random, o.Faults); err != nil {
+		return nil, err
+	}
+	if w.peer, err = w.chain.follower(w.Genesis); err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		if w.Nodes[n], err = found(w, func(s *store.Mem, f *follower) (*node.Node, error) { return w.startNode(n, s, f) }); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range companies {
+		if w.Agents[n], err = found(w, func(s *store.Mem, f *follower) (*agent.Agent, error) { return w.startAgent(n, s, f) }); err != nil {
+			return nil, err
+		}
+	}
+	w.order = append(append(w.order, companies...), nodes...)
+	return w, nil
+}
+
+// key makes a member's key of its name.
+func (w *World) key(name string) ledger.Key {
+	seed := ledger.Hash("fedtest", []byte(name))
+	k := ed25519.NewKeyFromSeed(seed[:])
+	w.signing[name] = k
+	return ledger.Key(k.Public().(ed25519.PublicKey))
+}
+
+func found[D comparable](w *World, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
+	f, err := w.chain.follower(w.Genesis)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process[D]{Store: store.NewMem(), ledger: f}
+	p.start = func(s *store.Mem) (D, error) { return start(s, f) }
+	p.Driver, err = p.start(p.Store)
+	return p, err
+}
+
+func (w *World) startNode(name string, s *store.Mem, f *follower) (*node.Node, error) {
+	return node.New(node.Config{Name: name, Signing: w.signing[name], Profiles: w.Profiles, Store: s.Store, Ledger: f,
+		Peer: func(other string) (node.Peer, error) { return wireTo{w, name, other}, nil }})
+}
+
+func (w *World) startAgent(name string, s *store.Mem, f *follower) (*agent.Agent, error) {
+	peers := map[string]agent.Peer{}
+	for _, n := range nodes {
+		peers[n] = wireTo{w, name, n}
+	}
+	return agent.New(agent.Company{Name: name, Signing: w.signing[name], Profiles: w.Profiles,
+		Seed: he.Seed(ledger.Hash("fedtest/seed", []byte(name))), Store: s.Store, Ledger: f,
+		Peers: func() map[string]agent.Peer { return peers }, Policy: func() (agent.Policy, error) { return w.Policy(name), nil }})
+}
+
+// Turn lets somebody do something: a process reads some of the ledger and works
+// once, and may crash at it.
+func (w *World) Turn(ctx context.Context) error {
+	if w.Faults && w.random.IntN(8) == 0 {
+		w.chain.stray()
+	}
+	name := w.order[w.random.IntN(len(w.order))]
+	if p, ok := w.Nodes[name]; ok {
+		return turn(ctx, w, p, (*node.Node).Work)
+	}
+	return turn(ctx, w, w.Agents[name], (*agent.Agent).Work)
+}
+
+// rarely is how often a process whose turn it is will crash, and within how many
+// writes.
+const (
+	rarely = 12
+	soon   = 12
+)
+
+func turn[D comparable](ctx context.Context, w *World, p *Process[D], work func(D, context.Context) (bool, error)) error {
+	p.ledger.catchUp(!w.Faults)
+	if w.Faults && w.random.IntN(rarely) == 0 {
+		p.Store.FailAt(1+w.random.IntN(soon), store.Side(w.random.IntN(2)))
+	}
+	_, err := work(p.Driver, ctx)
+	if p.Store.Crashed() {
+		w.Crashes++
+		p.Store = p.Store.Restart()
+		p.Driver, err = p.start(p.Store)
+		return err
+	}
+	p.Store.FailAt(0, store.Before)
+	if err != nil && !errors.Is(err, ErrLost) && !w.Faults {
+		return err
+	}
+	return nil
+}
+
+// Until takes turns until the ledger is as asked, at most so many.
+func (w *World) Until(ctx context.Context, turns int, so func(ledger.View) bool) error {
+	for range turns {
+		if so(&w.chain.tip) {
+			return nil
+		}
+		if err := w.Turn(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("seed %d: not there after %d turns: %s", w.Seed, turns, w.describe())
+}
+
+// describe says where the world is stuck.
+func (w *World) describe() string {
+	s := fmt.Sprintf("%d blocks, codes %v", len(w.chain.blocks), w.chain.Codes)
+	for _, y := range ledger.Ceremonies(&w.chain.tip) {
+		s += fmt.Sprintf("; ceremony stage %d state %d waits for %v", y.Stage, y.State, y.Waiting)
+	}
+	for _, j := range ledger.Jobs(&w.chain.tip) {
+		s += fmt.Sprintf("; job in state %d at step %d", j.State, j.Step)
+	}
+	for _, n := range companies {
+		for duty, err := range w.Agents[n].Driver.Refused() {
+			s += fmt.Sprintf("; %s refuses %s: %v", n, duty, err)
+		}
+	}
+	return s
+}
+
+// Record has the model peer record something, whatever is lost.
+func (w *World) Record(ctx context.Context, body ledger.Body) error {
+	for {
+		w.peer.catchUp(true)
+		r, err := w.peer.Submit(ctx, ledger.SignTx(w.Genesis.Chain, w.peer.Now()+ledger.MaxExpiry/2, body, w.signing["peer"]))
+		if err != nil {
+			continue
+		}
+		if r.Code != ledger.OK && r.Code != ledger.Replayed {
+			return fmt.Errorf("refused (code %d): %s", r.Code, r.Detail)
+		}
+		return nil
+	}
+}
+
+// View is the tip of the ledger.
+func (w *World) View() ledger.View { return &w.chain.tip }
+
+// A wireTo is one process's connection to a node.
+type wireTo struct {
+	w        *World
+	from, to string
+}
+
+// lost says whether this message is.
+func (c wireTo) lost() error {
+	if c.w.Faults && c.w.random.IntN(10) == 0 {
+		return fmt.Errorf("%s to %s: %w", c.from, c.to, ErrLost)
+	}
+	return nil
+}
+
+// Put, Get, Posts and Held are what node and agent ask of a peer.
+func (c wireTo) Put(ctx context.Context, p ledger.Post, blob []byte) error {
+	if err := c.lost(); err != nil {
+		return err
+	}
+	parsed, err := ledger.ParsePost(p.Append(nil))
+	if err != nil {
+		return err
+	}
+	n := c.w.Nodes[c.to]
+	if err := n.Driver.Accept(c.from, parsed); err != nil {
+		return err
+	}
+	if _, err = n.Store.Blobs.Put(blob); err == nil {
+		err = n.Driver.Keep(ctx, parsed)
+	}
+	return errors.Join(err, c.lost())
+}
+
+func (c wireTo) Get(_ context.Context, d ledger.Digest) ([]byte, error) {
+	if err := c.lost(); err != nil {
+		return nil, err
+	}
+	return c.w.Nodes[c.to].Store.Blobs.Get(d)
+}
+
+func (c wireTo) Posts(_ context.Context, scope ledger.Digest, after uint64) ([]ledger.Post, uint64, error) {
+	if err := c.lost(); err != nil {
+		return nil, 0, err
+	}
+	posts, cursor := c.w.Nodes[c.to].Driver.Posts(scope, nil, after, 64)
+	return posts, cursor, nil
+}
+
+func (c wireTo) Held(_ context.Context, manifest ledger.Digest) (ledger.Held, uint64, error) {
+	if err := c.lost(); err != nil {
+		return ledger.Held{}, 0, err
+	}
+	return c.w.Nodes[c.to].Driver.Held(manifest)
+}
