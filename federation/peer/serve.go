@@ -20,34 +20,32 @@ import (
 // answer.
 func (p *Peer) Serve(ctx context.Context, model ledger.Digest, answer func(ctx context.Context, envelope, query []byte) ([]byte, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
 	defer cancel()
+	stream, err := p.enlist(ctx, model)
+	if err != nil {
+		return err
+	}
+	a := answers{stream: stream, answer: answer}
+	return p.failed(a.run(ctx, cancel))
+}
+
+type serveStream = grpc.BidiStreamingClient[commonsealv1.ServeRequest, commonsealv1.ServeResponse]
+
+// enlist opens the stream of a server, and returns once the node knows it as one.
+func (p *Peer) enlist(ctx context.Context, model ledger.Digest) (serveStream, error) {
 	stream, err := p.service.Serve(ctx)
 	if err != nil {
-		return p.failed(err)
+		return nil, p.failed(err)
 	}
-	if err := stream.Send(&commonsealv1.ServeRequest{Message: &commonsealv1.ServeRequest_Hello{Hello: &commonsealv1.ServeHello{Model: model[:]}}}); err != nil {
+	hello := &commonsealv1.ServeRequest{Message: &commonsealv1.ServeRequest_Hello{Hello: &commonsealv1.ServeHello{Model: model[:]}}}
+	if err := stream.Send(hello); err != nil {
 		_, err = stream.Recv() // which says why
-		return p.failed(err)
+		return nil, p.failed(err)
 	}
-	answers := answers{stream: stream, answer: answer}
-	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
-	for {
-		q, err := stream.Recv()
-		if err != nil {
-			return p.failed(err)
-		}
-		select {
-		case slots <- struct{}{}:
-		case <-stream.Context().Done():
-			continue // Recv says why
-		}
-		running.Go(func() {
-			defer func() { <-slots }()
-			answers.give(ctx, q)
-		})
+	if _, err := stream.Header(); err != nil {
+		return nil, p.failed(err)
 	}
+	return stream, nil
 }
 
 // answers sends answers, one at a time.
@@ -55,7 +53,30 @@ type answers struct {
 	answer func(ctx context.Context, envelope, query []byte) ([]byte, error)
 
 	mu     sync.Mutex // guards sending
-	stream grpc.BidiStreamingClient[commonsealv1.ServeRequest, commonsealv1.ServeResponse]
+	stream serveStream
+}
+
+// run answers until the stream ends, then ends what still answers.
+func (a *answers) run(ctx context.Context, cancel func()) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	for {
+		q, err := a.stream.Recv()
+		if err != nil {
+			return err
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-a.stream.Context().Done():
+			continue // Recv says why
+		}
+		running.Go(func() {
+			defer func() { <-slots }()
+			a.give(ctx, q)
+		})
+	}
 }
 
 // give answers one query. If that cannot be sent the stream is broken, and its
