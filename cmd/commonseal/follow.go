@@ -76,6 +76,22 @@ func (r *replica) begin(g ledger.Genesis) error {
 	return r.state.Commit()
 }
 
+// ready waits until the replica has a block and its time, which a stop forgets:
+// only then can anything be signed that expires.
+func (r *replica) ready(ctx context.Context) error {
+	for {
+		next := r.Changed()
+		if r.Height() > 0 && r.Now() > 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-next:
+		}
+	}
+}
+
 // admit says who may come in through a door of this process.
 func (r *replica) admit(key ledger.Key) (string, bool) { return ledger.Peer(r.View(), key) }
 
