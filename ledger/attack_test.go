@@ -374,4 +374,27 @@ func TestAttackOldKeys(t *testing.T) {
 		w.must("south", w.record(running))
 		return w.do("peer", openJob(2)).Code == OK
 	})
+	attack(t, currentKeys, func(w *world) bool {
+		w.keys()
+		w.must("peer", openLoans())
+		for _, c := range companies {
+			w.must(c, &Consent{Task: loans, Rows: 100})
+		}
+		w.must("ann", &OpenRoster{Epoch: 2, Parties: companies, Stages: []uint16{1}})
+		w.ceremony(BaseCeremony(chain, 2, 1))
+		return w.do("ann", &OpenKeySet{Task: loans, Stages: []uint16{1}}).Code == OK
+	})
+}
+
+// A reward epoch ends when its time has come, and only the one that is open.
+func TestRewardEpochs(t *testing.T) {
+	w := newWorld(t)
+	w.must("v1", &CloseEpoch{0})
+	w.now += DefaultEpoch
+	w.refused(WrongState, "v1", &CloseEpoch{2})
+	w.must("v1", &CloseEpoch{1})
+	w.refused(WrongState, "v1", &CloseEpoch{1})
+	if e, ok := CurrentReward(w.state); !ok || e.Number != 2 || e.Closed != 0 {
+		t.Errorf("open is %v", e)
+	}
 }
