@@ -98,26 +98,33 @@ func TestUploadChunks(t *testing.T) {
 		}
 		refused(3*ChunkSize, []byte("more"), int64(len(blob)))
 		invisible(t, m.Blobs, d)
-		for range 2 {
-			if err := u.Finish(); err != nil {
-				t.Fatalf("Finish: %v", err)
-			}
-			if got, err := m.Blobs.Get(d); err != nil || !bytes.Equal(got, blob) {
-				t.Errorf("Get: %d bytes, %v", len(got), err)
-			}
-			m.again()
-			u = mustBegin(t, m.Blobs, "ann", d, len(blob))
-			if at := u.Offset(); at != int64(len(blob)) {
-				t.Errorf("an upload of what is here is at %d of %d", at, len(blob))
-			}
-			if err := u.Append(0, chunkOf(blob, 0)); err != nil {
-				t.Errorf("a late repeat: %v", err)
-			}
-			if err := u.Append(0, bytesOf(2, ChunkSize)); !isA[ConflictError](err) {
-				t.Errorf("a late difference: %v", err)
-			}
-		}
+		checkFinished(t, m, u, blob)
 	})
+}
+
+// checkFinished finishes ann's upload, twice and over restarts.
+func checkFinished(t *testing.T, m *machine, u *Upload, blob []byte) {
+	t.Helper()
+	d := u.digest
+	for range 2 {
+		if err := u.Finish(); err != nil {
+			t.Fatalf("Finish: %v", err)
+		}
+		if got, err := m.Blobs.Get(d); err != nil || !bytes.Equal(got, blob) {
+			t.Errorf("Get: %d bytes, %v", len(got), err)
+		}
+		m.again()
+		u = mustBegin(t, m.Blobs, "ann", d, len(blob))
+		if at := u.Offset(); at != int64(len(blob)) {
+			t.Errorf("an upload of what is here is at %d of %d", at, len(blob))
+		}
+		if err := u.Append(0, chunkOf(blob, 0)); err != nil {
+			t.Errorf("a late repeat: %v", err)
+		}
+		if err := u.Append(0, bytesOf(2, ChunkSize)); !isA[ConflictError](err) {
+			t.Errorf("a late difference: %v", err)
+		}
+	}
 }
 
 // Case 21: a wrong final digest drops it all and gives the room back.
