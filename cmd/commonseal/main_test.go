@@ -27,12 +27,36 @@ import (
 // with a federation that only tells its flags, whole with the real one.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"whole": main,
+		"whole":    main,
+		"stubborn": stubborn,
 		"commonseal": func() {
 			root := newRoot(commands(tellFlags)...)
 			os.Exit(execute(root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
+}
+
+// stubborn is a command that does not end at the first signal, and goes on sending
+// itself signals.
+func stubborn() {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		panic(err)
+	}
+	c := &cobra.Command{Use: "wait", RunE: func(c *cobra.Command, _ []string) error {
+		for late := time.After(30 * time.Second); ; {
+			if err := self.Signal(os.Interrupt); err != nil {
+				return err
+			}
+			select {
+			case <-late:
+				return nil
+			case <-c.Context().Done():
+				fmt.Fprintln(c.OutOrStdout(), "asked to stop")
+			}
+		}
+	}}
+	os.Exit(execute(newRoot(c), []string{"wait"}, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // tellFlags reports what it was called with, so that scripts see what reaches
