@@ -7,6 +7,8 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/mempool"
+	"github.com/cometbft/cometbft/p2p"
+	protomem "github.com/cometbft/cometbft/proto/tendermint/mempool"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger"
@@ -15,7 +17,7 @@ import (
 // Submit offers a transaction, and returns what Check says of it now: accepted
 // means that it waits in the pool of this validator and is passed on to the
 // others, not that it is in a block, and a restart forgets it. Submit again until
-// it is seen in a block; the same bytes again are accepted and change nothing.
+// it is seen in a block; the same bytes again are accepted and passed on again.
 //
 // Errors are [ErrBusy], [ErrCatchingUp] and [ErrStopped].
 func (n *Node) Submit(ctx context.Context, tx []byte) (ledger.Result, error) {
@@ -36,7 +38,10 @@ func (n *Node) Submit(ctx context.Context, tx []byte) (ledger.Result, error) {
 	switch {
 	case errors.Is(err, mempool.ErrTxInCache):
 		// It waits, or is in a block, or was; it was not refused, or it would not be
-		// in the cache (KeepInvalidTxsInCache).
+		// in the cache (KeepInvalidTxsInCache). CometBFT passes a transaction on once,
+		// and a validator that catches up drops it: it would wait here until this node
+		// proposes, some heartbeats later.
+		n.comet.Switch().TryBroadcast(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: [][]byte{tx}}})
 		return ledger.Result{}, nil
 	case errors.As(err, &large):
 		return tooLarge, nil

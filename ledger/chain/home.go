@@ -40,8 +40,8 @@ func GenesisDoc(chainID string, validators []ledger.Key, appState []byte, start 
 	for _, key := range validators {
 		doc.Validators = append(doc.Validators, types.GenesisValidator{PubKey: cmted.PubKey(key[:]), Power: 1})
 	}
-	if len(doc.Validators) == 0 {
-		return nil, errors.New("chain: genesis: no validators; a chain needs at least one")
+	if len(validators) == 0 || len(appState) == 0 {
+		return nil, errors.New("chain: genesis: a chain needs a validator and a state to begin with")
 	}
 	if err := doc.ValidateAndComplete(); err != nil {
 		return nil, fmt.Errorf("chain: genesis: %w", err)

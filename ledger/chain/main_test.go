@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,13 +106,10 @@ func obey(ctx context.Context, n *Node, cancel func()) {
 		arg, _ := hex.DecodeString(rest)
 		switch verb {
 		case "submit":
-			r, err := n.Submit(ctx, arg)
-			for errors.Is(err, ErrCatchingUp) { // until it takes part, blocks are its clock
-				if _, e := n.Wait(ctx, n.Height()); e != nil {
-					return
-				}
-				r, err = n.Submit(ctx, arg)
+			if n.Ready(ctx) != nil {
+				return
 			}
+			r, err := n.Submit(ctx, arg)
 			fmt.Println("submitted", r.Code, err)
 		case "receipt":
 			b, err := n.Receipt(ctx, ledger.Digest(arg))

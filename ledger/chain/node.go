@@ -20,6 +20,7 @@ import (
 
 	cfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/consensus"
+	"github.com/cometbft/cometbft/libs/pubsub"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/types"
@@ -34,8 +35,8 @@ var (
 	ErrHalted = errors.New("chain: consensus halted in this validator")
 	// ErrStopped says that the node does not run any more.
 	ErrStopped = errors.New("chain: the node has stopped")
-	// ErrCatchingUp says that a node fetches blocks it missed; ask again later, or
-	// another one.
+	// ErrCatchingUp says that a node fetches blocks it missed; see [Node.Ready], or
+	// ask another one.
 	ErrCatchingUp = errors.New("chain: the node is catching up; try again, or another validator")
 	// ErrBusy says that a node's pool is full; ask again after the next block.
 	ErrBusy = errors.New("chain: too many transactions wait; try again after the next block")
@@ -55,6 +56,7 @@ type Node struct {
 	callers sync.RWMutex // held by who reads, so that nothing closes under them
 	stopped bool
 	stop    chan struct{} // closed with stopped
+	ready   chan struct{} // closed when the node takes part
 }
 
 // Open opens the validator in c.Home and brings its state up to its stored
@@ -90,7 +92,7 @@ func Open(c Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
-	n := &Node{app: app, databases: dbs, comet: comet, redial: c.Peers, log: c.Log, stop: make(chan struct{})}
+	n := &Node{app: app, databases: dbs, comet: comet, redial: c.Peers, log: c.Log, stop: make(chan struct{}), ready: make(chan struct{})}
 	// CometBFT says that consensus died to its log only; this is the way to wait
 	// for it.
 	env, err := comet.ConfigureRPC()
@@ -131,22 +133,56 @@ func (n *Node) lastTime(doc *types.GenesisDoc) int64 {
 // returns [ErrHalted]. When it returns, nothing of the node runs and its
 // databases are closed; the tree is the caller's to close.
 func (n *Node) Run(ctx context.Context) error {
+	// One event of room: when there are more, the subscription ends, and the bus
+	// does not wait for a slow reader, which would hold up consensus.
+	begins, err := n.comet.EventBus().Subscribe(context.Background(), "chain", types.EventQueryNewRound, 1)
+	if err != nil {
+		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
+	}
 	if err := n.comet.Start(); err != nil {
 		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
 	}
 	halted := make(chan struct{})
-	// Of a node stopped before it took part in consensus, this waits for ever; it
-	// holds nothing.
-	go func() {
-		n.consensus.Wait()
-		close(halted)
-	}()
-	err := n.watch(ctx, halted)
+	go n.attend(begins, halted)
+	err = n.watch(ctx, halted)
 	if e := n.comet.Stop(); e != nil {
 		err = errors.Join(err, fmt.Errorf("chain: stop: %w", e))
 	}
 	n.comet.Wait()
 	return errors.Join(err, n.close())
+}
+
+// attend closes n.ready when the node has caught up and takes part, and halted
+// when it takes part no more.
+func (n *Node) attend(begins types.Subscription, halted chan<- struct{}) {
+	select {
+	case <-begins.Out():
+	case <-begins.Canceled():
+		if !errors.Is(begins.Err(), pubsub.ErrOutOfCapacity) {
+			return // the node stopped before
+		}
+	}
+	close(n.ready)
+	n.consensus.Wait()
+	close(halted)
+}
+
+// Ready returns when the node has fetched the blocks it missed and takes part:
+// from then on it takes transactions.
+func (n *Node) Ready(ctx context.Context) error {
+	select {
+	case <-n.stop: // whether it was ready or not
+		return ErrStopped
+	default:
+	}
+	select {
+	case <-n.ready:
+		return nil
+	case <-n.stop:
+		return ErrStopped
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // watch returns when ctx ends or consensus halts. Meanwhile it dials: CometBFT
