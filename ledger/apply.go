@@ -4,16 +4,16 @@ import "fmt"
 
 // Apply is what block b makes of the state v. It gives the same outcome
 // wherever it is called.
-func Apply(v View, b Block) Outcome {
-	s := newState(v, b.Time)
+func Apply(v View, b Block) Outcome { return newState(v, b.Time).applyBlock(b.Txs) }
+
+func (s *state) applyBlock(txs [][]byte) Outcome {
 	var out Outcome
-	for _, tx := range b.Txs {
-		// A refused transaction may have written; each gets a state of its own.
-		inner := &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis}
+	for _, tx := range txs {
+		inner := s.above() // a refused transaction may have written
 		r := inner.applyTx(tx)
 		if r.Code == OK {
-			for k, value := range inner.written {
-				s.written[k] = value
+			for _, k := range inner.keys {
+				s.set(k, inner.written[k])
 			}
 			out.Leaves = append(out.Leaves, tx)
 		}
@@ -58,7 +58,7 @@ func (s *state) applyTx(b []byte) Result {
 		return refuse(Expired, "expires at %d, more than %d ms after the block of %d; sign it for a shorter time", t.Expiry, int64(MaxExpiry), s.now)
 	}
 	seen := key(keySeen, t.Expiry, t.Hash())
-	if s.has(seen) {
+	if s.has(seen) && s.on(seenSet) {
 		return refuse(Replayed, "these bytes were accepted before")
 	}
 	from, r := s.sender(&t)
@@ -91,13 +91,14 @@ func (s *state) sender(t *Tx) (sender, Result) {
 	return sender{name: name, key: t.Sender, member: m}, Result{}
 }
 
-// forget drops what has expired from the seen-set: nothing of it can come
-// again. At most as many a block as keep its cost bounded.
+// forget drops what has expired from the seen-set: nothing of it can come again. As
+// many a block as keep its cost bounded, and more than a block of 1 MiB adds.
 func (s *state) forget() {
-	const most = 4096
+	const most = 1 << 14
 	var gone [][]byte
+	end := string(key(keySeen, s.now+1))
 	s.Range([]byte(keySeen), func(k, _ []byte) bool {
-		if string(k) > string(key(keySeen, s.now+1)) || len(gone) == most {
+		if string(k) > end || len(gone) == most {
 			return false
 		}
 		gone = append(gone, append([]byte(nil), k...))

@@ -2,23 +2,6 @@ package ledger
 
 import "slices"
 
-// A KeyEpoch is one collective key: a roster that finished its base ceremony.
-type KeyEpoch struct {
-	Number   uint32
-	Ceremony Digest
-	Parties  []string // sorted
-	Keys     Digest   // of the aggregated keys, as all parties acknowledged
-	Releases uint32   // opened so far (law L7)
-}
-
-func (e *KeyEpoch) code(c *coder) {
-	c.u32(&e.Number)
-	c.digest(&e.Ceremony)
-	c.names(&e.Parties, MaxParties)
-	c.digest(&e.Keys)
-	c.u32(&e.Releases)
-}
-
 // A CeremonyState says how far a ceremony is.
 type CeremonyState uint8
 
@@ -70,62 +53,6 @@ func (y *Ceremony) code(c *coder) {
 // Over says that nothing more happens.
 func (y *Ceremony) Over() bool { return y.State == Active || y.State == Failed }
 
-// OpenRoster begins the base ceremony of a key epoch: the next one, or the
-// current number again after an attempt that failed.
-type OpenRoster struct {
-	Epoch     uint32
-	Parties   []string // sorted names of companies, of different owners
-	Rotations []int32  // none: key sets add them
-	Stages    []uint16
-}
-
-func (*OpenRoster) kind() kind { return 5 }
-func (o *OpenRoster) code(c *coder) {
-	c.u32(&o.Epoch)
-	c.names(&o.Parties, MaxParties)
-	list(c, &o.Rotations, MaxParts, c.i32)
-	list(c, &o.Stages, MaxStages, c.u16)
-}
-
-func (o *OpenRoster) apply(s *state, from sender) Result {
-	next := uint32(1)
-	if e, ok := CurrentEpoch(s); ok {
-		next = e.Number + 1
-	}
-	owners := map[string]bool{}
-	for _, p := range o.Parties {
-		if m, ok := MemberOf(s, p); !ok || m.Revoked || !m.Roles.Has(Company) || owners[m.Owner] {
-			return refuse(Forbidden, "%s is no company, was revoked, or has an owner that is in the roster already", p)
-		} else {
-			owners[m.Owner] = true
-		}
-	}
-	switch {
-	case o.Epoch != next:
-		return refuse(WrongState, "key epoch %d; the next one is %d", o.Epoch, next)
-	case len(o.Parties) < MinParties || !slices.IsSorted(o.Parties) || !slices.Contains(o.Parties, from.name):
-		return refuse(Malformed, "a roster has %d sorted parties at least, and one of them opens it", MinParties)
-	}
-	attempt := uint32(1)
-	for {
-		y, ok := CeremonyOf(s, BaseCeremony(s.genesis.Chain, o.Epoch, attempt))
-		if !ok {
-			break
-		}
-		if !y.Over() {
-			return refuse(Replayed, "attempt %d of key epoch %d is under way", attempt, o.Epoch)
-		}
-		attempt++
-	}
-	return s.begin(&Ceremony{ID: BaseCeremony(s.genesis.Chain, o.Epoch, attempt), Epoch: o.Epoch, Attempt: attempt,
-		Parties: o.Parties, Rotations: o.Rotations, Stages: o.Stages})
-}
-
-// BaseCeremony is the id of an attempt of a key epoch's base ceremony.
-func BaseCeremony(chain string, epoch, attempt uint32) Digest {
-	return Hash("ceremony", []byte(chain), key("", epoch, attempt))
-}
-
 // begin opens a ceremony's first stage.
 func (s *state) begin(y *Ceremony) Result {
 	if len(y.Stages) == 0 || slices.ContainsFunc(y.Stages, func(n uint16) bool { return n == 0 || n > MaxParts }) {
@@ -153,7 +80,7 @@ func (s *state) awaited(id Digest, from sender, what CeremonyState, stage uint8)
 	case !slices.Contains(y.Parties, from.name):
 		return nil, refuse(Forbidden, "%s is no party of ceremony %x", from.name, id[:6])
 	case y.State == Failed:
-		return nil, refuse(WrongState, "ceremony %x failed: %s; start the next attempt", id[:6], y.Cause)
+		return nil, refuse(WrongState, "ceremony %x failed: %.80q; start the next attempt", id[:6], y.Cause)
 	case y.State != what || y.Stage != stage:
 		return nil, refuse(WrongState, "ceremony %x is at stage %d, state %d", id[:6], y.Stage, y.State)
 	case s.now > y.Deadline:
@@ -281,17 +208,22 @@ func (m *KeyAck) code(c *coder) {
 }
 
 func (m *KeyAck) apply(s *state, from sender) Result {
+	at := key(keyAck, m.Ceremony, from.name)
+	if r := s.once(at, m); r.Code != OK {
+		return r
+	}
 	last := uint8(0)
 	if y, ok := CeremonyOf(s, m.Ceremony); ok {
 		last = y.Stage
-		if y.State == Active || !slices.Contains(y.Waiting, from.name) && y.State == Acknowledging {
-			return refuse(Replayed, "acknowledged already")
-		}
 	}
 	y, r := s.awaited(m.Ceremony, from, Acknowledging, last)
 	if r.Code != OK {
 		return r
 	}
+	if m.Keys == (Digest{}) && s.on(equalAcks) {
+		return refuse(Malformed, "keys without a digest")
+	}
+	s.put(at, m)
 	if y.Keys == (Digest{}) {
 		y.Keys = m.Keys
 	}
@@ -343,6 +275,8 @@ func (m *AbortCeremony) apply(s *state, from sender) Result {
 		y.Culprits, y.Cause = y.Waiting, "no message before the deadline"
 	case !slices.Contains(y.Parties, from.name):
 		return refuse(Forbidden, "%s is no party; others may abort after %d", from.name, y.Deadline)
+	case slices.ContainsFunc(m.Culprits, func(n string) bool { return !slices.Contains(y.Parties, n) }):
+		return refuse(Malformed, "a culprit that is no party of ceremony %x", m.Ceremony[:6])
 	default:
 		y.Culprits, y.Cause = m.Culprits, from.name+" reports: "+m.Cause
 	}
@@ -364,7 +298,7 @@ func Ceremonies(v View) (out []Ceremony) {
 	return out
 }
 
-// CommitOf and RevealOf are what a party said in a stage.
+// CommitOf is what a party committed to in a stage.
 func CommitOf(v View, ceremony Digest, stage uint8, party string) (*Commit, bool) {
 	return load[Commit](v, key(keyCommit, ceremony, stage, party))
 }
@@ -372,29 +306,4 @@ func CommitOf(v View, ceremony Digest, stage uint8, party string) (*Commit, bool
 // RevealOf is what a party revealed in a stage.
 func RevealOf(v View, ceremony Digest, stage uint8, party string) (*Reveal, bool) {
 	return load[Reveal](v, key(keyReveal, ceremony, stage, party))
-}
-
-// EpochOf is the key epoch of a number.
-func EpochOf(v View, number uint32) (*KeyEpoch, bool) {
-	return load[KeyEpoch](v, key(keyEpoch, number))
-}
-
-// CurrentEpoch is the key epoch in force.
-func CurrentEpoch(v View) (*KeyEpoch, bool) {
-	b := v.Get([]byte(keyCurrent))
-	if b == nil {
-		return nil, false
-	}
-	return load[KeyEpoch](v, append([]byte(keyEpoch), b...))
-}
-
-// Attempts is how many base ceremonies of a key epoch were begun.
-func Attempts(v View, epoch uint32) uint32 {
-	n := uint32(0)
-	for {
-		if _, ok := CeremonyOf(v, BaseCeremony(GenesisOf(v).Chain, epoch, n+1)); !ok {
-			return n
-		}
-		n++
-	}
 }

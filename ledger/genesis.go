@@ -81,12 +81,18 @@ func (g Genesis) Writes() ([]Write, error) {
 		}
 	}
 	s.put([]byte(keyGenesis), &g)
+	if _, err := ParseGenesis(s.Get([]byte(keyGenesis))); err != nil {
+		return nil, fmt.Errorf("%w; nothing that is read has this", err)
+	}
 	return s.writes(), nil
 }
 
 func (g *Genesis) check() error {
 	companies, aggregators, validators := map[string]bool{}, map[string]bool{}, 0
 	for _, m := range g.Members {
+		if m.Revoked {
+			return fmt.Errorf("member %s is revoked from the start; leave it out", m.Name)
+		}
 		if m.Roles.Has(Company) {
 			companies[m.Owner] = true
 		}
@@ -110,8 +116,10 @@ func (g *Genesis) check() error {
 		return fmt.Errorf("a quorum of %d; the aggregators have %d different owners", g.Quorum, len(aggregators))
 	case g.Mode == Quorum && g.Quorum < 2:
 		return fmt.Errorf("a quorum of 1: one node could take the key; use 2 owners or strict")
-	case g.Patience < 0 || g.RewardEpoch < 0 || g.Releases > MaxReleases:
-		return fmt.Errorf("a negative time, or more than %d releases", MaxReleases)
+	case g.Patience < 0 || g.Patience > MaxPatience || g.RewardEpoch < 0 || g.RewardEpoch > MaxPatience:
+		return fmt.Errorf("a patience of %d ms, reward epochs of %d ms; they are 1 to %d", g.Patience, g.RewardEpoch, int64(MaxPatience))
+	case g.Releases > MaxReleases:
+		return fmt.Errorf("%d releases of a key epoch; its flooding is made for %d", g.Releases, MaxReleases)
 	}
 	return nil
 }
@@ -153,9 +161,13 @@ func Signer(v View, signing Key) (name string, ok bool) {
 	return string(b), b != nil
 }
 
-// Peer is the name of the member or querier that a TLS key is registered for,
-// unless it was revoked.
+// Peer is the name of the member or querier whose TLS key this is, unless it was
+// revoked. A key that was replaced is nobody's.
 func Peer(v View, tls Key) (name string, ok bool) {
-	b := v.Get(key(keyTLS, tls))
-	return string(b), b != nil
+	name = string(v.Get(key(keyTLS, tls)))
+	if m, is := MemberOf(v, name); is {
+		return name, m.TLS == tls && !m.Revoked
+	}
+	q, is := QuerierOf(v, name)
+	return name, is && q.TLS == tls
 }

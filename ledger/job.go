@@ -35,6 +35,7 @@ var next = map[JobState]map[JobEvent]JobState{
 	JobRunning:  {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
 	JobPaused:   {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, Replaced: JobPaused, Cancelled: JobAborted},
 	JobDisputed: {Replaced: JobPaused, Cancelled: JobAborted},
+	JobDone:     {Replaced: JobDone}, // values are still to be opened
 }
 
 // Moves says where an event takes a job, and whether it may happen at all.
@@ -119,6 +120,8 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(WrongState, "task %s has no keys yet", t.Name)
 	case o.Steps < 1 || o.Steps > MaxSteps || o.LearningRate == 0:
 		return refuse(OverLimit, "%d steps at rate %d; there are 1 to %d, at a positive rate", o.Steps, o.LearningRate, MaxSteps)
+	case !s.inForce(t.Epoch):
+		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
 	case !rising(o.Valued, o.Steps):
 		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
@@ -248,63 +251,6 @@ func (a *AbortJob) apply(s *state, from sender) Result {
 		return refuse(Replayed, "job %x is aborted", a.Job[:6])
 	}
 	return s.move(j, Cancelled)
-}
-
-// ReplaceNode puts another aggregator in the place of one that does not return,
-// or of one that recorded something else. It takes every key holder's word.
-type ReplaceNode struct {
-	Job      Digest
-	Old, New string
-}
-
-func (*ReplaceNode) kind() kind { return 21 }
-func (n *ReplaceNode) code(c *coder) {
-	c.digest(&n.Job)
-	c.name(&n.Old)
-	c.name(&n.New)
-}
-
-func (n *ReplaceNode) apply(s *state, from sender) Result {
-	j, e, r := s.held(n.Job, from)
-	switch {
-	case r.Code != OK:
-		return r
-	case !slices.Contains(j.Nodes, n.Old) || slices.Contains(j.Nodes, n.New):
-		return refuse(WrongState, "%s is no node of job %x, or %s is one", n.Old, n.Job[:6], n.New)
-	}
-	if _, ok := j.State.Moves(Replaced); !ok {
-		return refuse(WrongState, "job %x is in state %d; nodes are replaced when it is paused or disputed", n.Job[:6], j.State)
-	}
-	nodes := append(slices.DeleteFunc(slices.Clone(j.Nodes), func(x string) bool { return x == n.Old }), n.New)
-	slices.Sort(nodes)
-	if r := s.checkNodes(nodes, j.Quorum); r.Code != OK {
-		return r
-	}
-	d := Hash("replace", appendCoded(nil, n), key("", j.Step))
-	votes, ok := load[Votes](s, key(keyVotes, d))
-	if !ok {
-		votes = &Votes{}
-	}
-	if slices.Contains(votes.Owners, from.name) {
-		return refuse(Replayed, "%s has said so already", from.name)
-	}
-	votes.Owners = append(votes.Owners, from.name)
-	if len(votes.Owners) < len(e.Parties) {
-		s.put(key(keyVotes, d), votes)
-		return Result{}
-	}
-	s.delete(key(keyVotes, d))
-	s.delete(key(keyStep, j.ID, j.Step, n.Old)) // it no longer counts
-	s.delete(key(keyModelVote, j.ID, n.Old))
-	j.Nodes = nodes
-	if r := s.move(j, Replaced); r.Code != OK {
-		return r
-	}
-	if j.Step > j.Steps {
-		t, _ := TaskOf(s, j.Task)
-		return s.conclude(j, t, e)
-	}
-	return s.settle(j) // those that are left may be a quorum
 }
 
 // JobOf is the job of an id.

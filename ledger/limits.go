@@ -6,6 +6,7 @@ const (
 	MaxOwner    = 64  // bytes of the name of a legal entity
 	MaxAddress  = 256 // bytes of host:port
 	MaxMembers  = 256 // ever admitted
+	MaxRequests = 256 // to join, that are waiting
 	MinParties  = 2   // of a roster
 	MaxParties  = 32  // likewise
 	MaxNodes    = 16  // aggregators of a task
@@ -27,6 +28,7 @@ const (
 	MaxReleases = 1 << 20    // of a key epoch, what flooding is made for (law L7)
 	MaxExpiry   = 10 * 60000 // ms that a transaction may be ahead of its block
 
+	MaxPatience     = 1 << 42     // ms that anything is waited for: no sum of times overflows
 	DefaultPatience = 10 * 60000  // ms that a stage, a step or an approval is waited for
 	DefaultEpoch    = 24 * 3600e3 // ms of a reward epoch
 )

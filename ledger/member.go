@@ -1,6 +1,12 @@
 package ledger
 
-import "errors"
+import (
+	"errors"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Roles are what a member does; several may be combined.
 type Roles uint8
@@ -43,8 +49,10 @@ func (m *Member) check() string {
 	switch {
 	case !ValidName(m.Name):
 		return "its name is not 1 to 32 of a-z, 0-9 and inner hyphens"
-	case m.Owner == "":
-		return "it names no owner"
+	case m.Owner == "" || len(m.Owner) > MaxOwner || !plain(m.Owner):
+		return "its owner is not 1 to 64 bytes of one line, without space around"
+	case len(m.Address) > MaxAddress || !plain(m.Address):
+		return "its address is not 256 bytes of one line at most"
 	case m.Roles == 0 || m.Roles > Company|Aggregator|Validator|ModelPeer:
 		return "it has no role, or an unknown one"
 	case m.Roles.Has(Company) && m.Roles.Has(Aggregator):
@@ -57,6 +65,12 @@ func (m *Member) check() string {
 		return "validators, and nobody else, have a consensus key"
 	}
 	return ""
+}
+
+// plain says whether people can tell a text from others: it is one line of UTF-8
+// without control characters, and without space around it.
+func plain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) && strings.TrimSpace(s) == s
 }
 
 // Check says what is wrong with a member's record by itself; what it shares with
@@ -73,10 +87,15 @@ func (s *state) admit(m *Member) Result {
 	if why := m.check(); why != "" {
 		return refuse(Malformed, "member %s: %s", m.Name, why)
 	}
-	for _, k := range [][]byte{key(keyMember, m.Name), key(keySigning, m.Signing), key(keyTLS, m.TLS), key(keySigning, m.TLS), key(keyTLS, m.Signing), key(keyQuerier, m.Name)} {
-		if s.has(k) {
-			return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
-		}
+	if s.taken(m.Name, m.Signing, m.TLS) {
+		return refuse(Conflict, "member %s: its name or one of its keys is taken", m.Name)
+	}
+	others := Members(s)
+	if len(others) >= MaxMembers {
+		return refuse(OverLimit, "%d members; that is all there may ever be", MaxMembers)
+	}
+	if m.Roles.Has(Validator) && slices.ContainsFunc(others, func(o Member) bool { return o.Vote == m.Vote }) {
+		return refuse(Conflict, "member %s: its consensus key is another's", m.Name)
 	}
 	s.put(key(keyMember, m.Name), m)
 	s.putRaw(key(keySigning, m.Signing), []byte(m.Name))
@@ -84,102 +103,13 @@ func (s *state) admit(m *Member) Result {
 	return Result{}
 }
 
-// Votes are the owners that are for something.
-type Votes struct {
-	Owners []string
-	Record []byte // what is voted on
-}
-
-func (v *Votes) code(c *coder) {
-	list(c, &v.Owners, MaxMembers, func(o *string) { c.text(o, MaxOwner) })
-	c.bytes(&v.Record, MaxTx)
-}
-
-// vote counts from's owner once for what stands at digest d, and says whether a
-// majority of the companies' owners is for it now.
-func (s *state) vote(d Digest, from sender) (bool, Result) {
-	if from.member == nil || !from.member.Roles.Has(Company) {
-		return false, refuse(Forbidden, "%s has no vote; companies have", from.name)
+// taken says whether a name or key was ever anybody's, for whatever use.
+func (s *state) taken(name string, keys ...Key) bool {
+	taken := s.has(key(keyMember, name)) || s.has(key(keyQuerier, name))
+	for _, k := range keys {
+		taken = taken || s.has(key(keySigning, k)) || s.has(key(keyTLS, k))
 	}
-	votes, ok := load[Votes](s, key(keyVotes, d))
-	if !ok {
-		votes = &Votes{}
-	}
-	for _, o := range votes.Owners {
-		if o == from.member.Owner {
-			return false, refuse(Replayed, "%s has voted for %x already", o, d[:6])
-		}
-	}
-	votes.Owners = append(votes.Owners, from.member.Owner)
-	s.put(key(keyVotes, d), votes)
-	return 2*len(votes.Owners) > len(s.owners(Company)), Result{}
-}
-
-// owners are the owners of members with a role that were not revoked.
-func (s *state) owners(role Roles) map[string]bool {
-	out := map[string]bool{}
-	for _, m := range Members(s) {
-		if m.Roles.Has(role) && !m.Revoked {
-			out[m.Owner] = true
-		}
-	}
-	return out
-}
-
-// Join asks to be admitted; it is signed by the newcomer.
-type Join struct{ Member Member }
-
-func (*Join) kind() kind      { return 1 }
-func (j *Join) code(c *coder) { j.Member.code(c) }
-
-// Digest is what companies approve.
-func (j *Join) Digest() Digest { return Hash("join", appendCoded(nil, j)) }
-
-func (j *Join) apply(s *state, from sender) Result {
-	if from.member != nil {
-		return refuse(Conflict, "%s is a member already", from.name)
-	}
-	m := j.Member
-	if why := m.check(); why != "" {
-		return refuse(Malformed, "member %s: %s", m.Name, why)
-	}
-	if m.Revoked || s.has(key(keyMember, m.Name)) {
-		return refuse(Conflict, "the name %s is taken", m.Name)
-	}
-	n := 0
-	s.Range([]byte(keyVotes), func(_, _ []byte) bool { n++; return n < MaxMembers })
-	if len(Members(s)) >= MaxMembers || n >= MaxMembers {
-		return refuse(OverLimit, "%d members or requests; that is all there may be", MaxMembers)
-	}
-	d := j.Digest()
-	if s.has(key(keyVotes, d)) {
-		return refuse(Replayed, "%s has asked already", m.Name)
-	}
-	s.put(key(keyVotes, d), &Votes{Record: appendCoded(nil, &m)})
-	return Result{}
-}
-
-// Approve is a company's vote for a request to join.
-type Approve struct{ Join Digest }
-
-func (*Approve) kind() kind      { return 2 }
-func (a *Approve) code(c *coder) { c.digest(&a.Join) }
-
-func (a *Approve) apply(s *state, from sender) Result {
-	asked, ok := load[Votes](s, key(keyVotes, a.Join))
-	if !ok || asked.Record == nil {
-		return refuse(Unknown, "nobody asked to join as %x", a.Join[:6])
-	}
-	won, r := s.vote(a.Join, from)
-	if r.Code != OK || !won {
-		return r
-	}
-	var m Member
-	if err := parseCoded(asked.Record, &m); err != nil {
-		return refuse(Malformed, "%v", err) // unreachable: Join wrote it
-	}
-	s.delete(key(keyVotes, a.Join))
-	return s.admit(&m)
+	return taken
 }
 
 // Revoke is a company's vote to shut a member out.
@@ -196,19 +126,23 @@ func (v *Revoke) apply(s *state, from sender) Result {
 	if m.Revoked {
 		return refuse(Replayed, "%s was revoked already", v.Name)
 	}
-	d := Hash("revoke", []byte(v.Name))
-	won, r := s.vote(d, from)
+	at := key(keyVotes, Hash("revoke", []byte(v.Name)))
+	won, r := s.vote(at, from)
 	if r.Code != OK || !won {
 		return r
 	}
-	s.delete(key(keyVotes, d))
+	s.delete(at)
 	m.Revoked = true
 	s.put(key(keyMember, m.Name), m)
-	s.delete(key(keyTLS, m.TLS))
+	s.unwant()
+	if !s.on(retiredKeys) {
+		s.delete(key(keyTLS, m.TLS))
+	}
 	return Result{}
 }
 
-// Renew replaces the sender's own TLS key and address.
+// Renew replaces the sender's own TLS key and address. A key that was replaced is
+// never registered again, by anybody.
 type Renew struct {
 	TLS     Key
 	Address string
@@ -225,10 +159,15 @@ func (n *Renew) apply(s *state, from sender) Result {
 		return refuse(Forbidden, "%s is no member", from.name)
 	}
 	m := *from.member
-	if s.has(key(keyTLS, n.TLS)) && n.TLS != m.TLS || s.has(key(keySigning, n.TLS)) {
-		return refuse(Conflict, "the TLS key is taken")
+	if m.TLS == n.TLS && m.Address == n.Address {
+		return refuse(Replayed, "%s has this key and address", m.Name)
 	}
-	s.delete(key(keyTLS, m.TLS))
+	if n.TLS != m.TLS && s.taken("", n.TLS) {
+		return refuse(Conflict, "the TLS key is taken, or was replaced; make a new one")
+	}
+	if !s.on(retiredKeys) {
+		s.delete(key(keyTLS, m.TLS))
+	}
 	m.TLS, m.Address = n.TLS, n.Address
 	if why := m.check(); why != "" {
 		return refuse(Malformed, "member %s: %s", m.Name, why)

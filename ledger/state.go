@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 )
 
 // Keys of the state, by what they begin with.
@@ -13,14 +13,19 @@ const (
 	keyGenesis   = "genesis"
 	keyMember    = "member/"       // name → Member
 	keySigning   = "signing/"      // signing key → name of member or querier
-	keyTLS       = "tls/"          // TLS key → name of member or querier
+	keyTLS       = "tls/"          // TLS key, also a former one → name of member or querier
+	keyRequest   = "request/"      // digest of a Join → Votes
+	keyRequests  = "requests"      // number of them
+	keyUnwanted  = "unwanted/"     // block time, digest of a Join that no company is for → 1
 	keyVotes     = "votes/"        // digest of what is voted on → Votes
 	keySeen      = "seen/"         // expiry, hash → 1
 	keyCurrent   = "current"       // KeyEpoch in force
 	keyEpoch     = "epoch/"        // number → KeyEpoch
 	keyCeremony  = "ceremony/"     // id → Ceremony
+	keyAttempts  = "attempts/"     // key epoch → base ceremonies begun
 	keyCommit    = "commit/"       // ceremony, stage, party → Commit
 	keyReveal    = "reveal/"       // ceremony, stage, party → Reveal
+	keyAck       = "ack/"          // ceremony, party → KeyAck
 	keyTask      = "task/"         // id → Task
 	keyContrib   = "contribution/" // task, kind, company → Contribution
 	keyManifest  = "manifest/"     // digest → id of the contribution's task
@@ -71,8 +76,15 @@ func key(prefix string, parts ...any) []byte {
 type state struct {
 	view    View
 	written map[string][]byte // nil: deleted
+	keys    []string          // of written, in order
 	now     int64             // block time
 	genesis *Genesis
+	off     defence // of attack tests alone
+}
+
+// above is a state of s's own on top of it, for what may come to nothing.
+func (s *state) above() *state {
+	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, off: s.off}
 }
 
 func newState(v View, now int64) *state {
@@ -83,7 +95,7 @@ func newState(v View, now int64) *state {
 	return s
 }
 
-// Get and Range make a state a [View].
+// Get implements [View].
 func (s *state) Get(key []byte) []byte {
 	if b, ok := s.written[string(key)]; ok {
 		return b
@@ -91,49 +103,58 @@ func (s *state) Get(key []byte) []byte {
 	return s.view.Get(key)
 }
 
+// Range implements [View]. What is written while it runs is not yielded.
 func (s *state) Range(prefix []byte, yield func(key, value []byte) bool) {
-	var mine []string
-	for k := range s.written {
-		if bytes.HasPrefix([]byte(k), prefix) {
-			mine = append(mine, k)
-		}
-	}
-	slices.Sort(mine)
-	next, stopped := 0, false
-	emit := func(below string, all bool) bool {
-		for ; next < len(mine) && (all || mine[next] < below); next++ {
-			if v := s.written[mine[next]]; v != nil && !yield([]byte(mine[next]), v) {
+	mine, stopped := s.below(string(prefix)), false
+	upTo := func(last string, all bool) bool {
+		for ; len(mine) > 0 && (all || mine[0] < last); mine = mine[1:] {
+			if v := s.written[mine[0]]; v != nil && !yield([]byte(mine[0]), v) {
 				return false
 			}
 		}
 		return true
 	}
 	s.view.Range(prefix, func(k, v []byte) bool {
-		if !emit(string(k), false) {
-			stopped = true
-			return false
-		}
-		if _, over := s.written[string(k)]; !over && !yield(k, v) {
-			stopped = true
-			return false
-		}
-		return true
+		_, over := s.written[string(k)]
+		stopped = !upTo(string(k), false) || !over && !yield(k, v)
+		return !stopped
 	})
 	if !stopped {
-		emit("", true)
+		upTo("", true)
 	}
 }
 
-func (s *state) put(key []byte, v coded)        { s.written[string(key)] = appendCoded(nil, v) }
-func (s *state) putRaw(key []byte, v []byte)    { s.written[string(key)] = v }
-func (s *state) delete(key []byte)              { s.written[string(key)] = nil }
+// below are the keys written that begin with prefix, in order.
+func (s *state) below(prefix string) []string {
+	from, _ := slices.BinarySearch(s.keys, prefix)
+	n, _ := slices.BinarySearchFunc(s.keys[from:], prefix, func(k, prefix string) int {
+		if strings.HasPrefix(k, prefix) {
+			return -1
+		}
+		return 1
+	})
+	return slices.Clone(s.keys[from : from+n])
+}
+
+// set writes, or deletes if v is nil.
+func (s *state) set(k string, v []byte) {
+	if _, had := s.written[k]; !had {
+		at, _ := slices.BinarySearch(s.keys, k)
+		s.keys = slices.Insert(s.keys, at, k)
+	}
+	s.written[k] = v
+}
+
+func (s *state) put(key []byte, v coded)        { s.set(string(key), appendCoded(nil, v)) }
+func (s *state) putRaw(key []byte, v []byte)    { s.set(string(key), v) }
+func (s *state) delete(key []byte)              { s.set(string(key), nil) }
 func (s *state) has(key []byte) bool            { return s.Get(key) != nil }
 func (s *state) name(key []byte) (string, bool) { b := s.Get(key); return string(b), b != nil }
 
 // writes are what was written, by key, without what comes to nothing.
 func (s *state) writes() []Write {
 	var out []Write
-	for _, k := range slices.Sorted(maps.Keys(s.written)) {
+	for _, k := range s.keys {
 		if before := s.view.Get([]byte(k)); !bytes.Equal(before, s.written[k]) || (before == nil) != (s.written[k] == nil) {
 			out = append(out, Write{Key: []byte(k), Value: s.written[k]})
 		}
@@ -150,12 +171,7 @@ func load[T any, P interface {
 	if b == nil {
 		return nil, false
 	}
-	out := P(new(T))
-	if err := parseCoded(b, out); err != nil {
-		// unreachable: only this package writes the state, and its root covers it
-		panic(fmt.Sprintf("ledger: record %q: %v", key, err))
-	}
-	return (*T)(out), true
+	return parse[T, P](key, b), true
 }
 
 // each yields the records below a prefix, in order of their keys.
@@ -163,8 +179,17 @@ func each[T any, P interface {
 	*T
 	coded
 }](v View, prefix []byte, yield func(key []byte, record *T) bool) {
-	v.Range(prefix, func(k, _ []byte) bool {
-		record, _ := load[T, P](v, k)
-		return yield(k, record)
-	})
+	v.Range(prefix, func(k, b []byte) bool { return yield(k, parse[T, P](k, b)) })
+}
+
+func parse[T any, P interface {
+	*T
+	coded
+}](key, b []byte) *T {
+	out := P(new(T))
+	if err := parseCoded(b, out); err != nil {
+		// unreachable: only this package writes the state, and its root covers it
+		panic(fmt.Sprintf("ledger: record %q: %v", key, err))
+	}
+	return (*T)(out)
 }

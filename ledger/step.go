@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // A StepRecord is what one node says of one step of a job. Equal records of a
 // quorum of owners are the ticket: key holders answer for the map whose inputs
@@ -33,8 +36,17 @@ func (r *StepRecord) code(c *coder) {
 	c.u16(&r.LogScale)
 }
 
-// Digest is what records of a quorum have in common.
-func (r *StepRecord) Digest() Digest { return Hash("step", appendCoded(nil, r)) }
+// Digest is what records of a quorum have in common. Signatures of updates are not
+// in it: a company can sign the same words twice, and nodes that were told either
+// have recorded the same.
+func (r *StepRecord) Digest() Digest {
+	words := *r
+	words.Updates = make([][]byte, len(r.Updates))
+	for i, b := range r.Updates {
+		words.Updates[i] = b[:max(0, len(b)-len(Signature{}))]
+	}
+	return Hash("step", appendCoded(nil, &words))
+}
 
 // A Ticket is the ledger's permission for one collective operation of a job.
 type Ticket struct {
@@ -105,32 +117,46 @@ func (s *state) recorder(id Digest, from sender) (*Job, Result) {
 	return j, Result{}
 }
 
-// checkUpdates holds the updates of a step to their signatures: every local
-// company's, for this step, and nobody else's.
+// checkUpdates holds the updates of a step to their signatures: those that each
+// local company owes, in roster order, of training rows before validation rows.
 func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
-	said := map[string][2]bool{} // of training rows, of validation rows
-	for _, b := range r.Updates {
-		p, err := ParsePost(b)
-		if err != nil {
-			return refuse(Malformed, "update: %v", err)
-		}
-		name, _ := s.name(key(keySigning, p.Sender))
-		x, ok := t.ConsentOf(name)
-		if !ok || !x.Local || p.Chain != s.genesis.Chain || p.Kind != PostUpdate || p.Scope != j.ID || p.Step != r.Step {
-			return refuse(BadSignature, "a post of %q is no update for step %d of job %x", name, r.Step, j.ID[:6])
-		}
-		what := said[name]
-		if p.Index > 1 || what[p.Index] {
-			return refuse(Malformed, "%s has update %d of step %d twice, or there is none", name, p.Index, r.Step)
-		}
-		what[p.Index] = true
-		said[name] = what
-	}
+	rest := r.Updates
 	for _, x := range t.Consents {
-		due := x.Local && r.Step > 0
-		if want := [2]bool{due, due && x.Validation > 0 && j.IsValued(r.Step)}; said[x.Company] != want {
-			return refuse(Malformed, "the updates of %s are not those of step %d", x.Company, r.Step)
+		if !x.Local || r.Step == 0 {
+			continue
 		}
+		owed := uint16(1)
+		if x.Validation > 0 && j.IsValued(r.Step) {
+			owed = 2
+		}
+		for index := range owed {
+			if len(rest) == 0 {
+				return refuse(Malformed, "update %d of %s is missing; the updates of a step come in roster order", index, x.Company)
+			}
+			if res := s.checkUpdate(rest[0], t, r, x.Company, index); res.Code != OK {
+				return res
+			}
+			rest = rest[1:]
+		}
+	}
+	if len(rest) > 0 && s.on(wholeUpdates) {
+		return refuse(Malformed, "%d updates that step %d does not take", len(rest), r.Step)
+	}
+	return Result{}
+}
+
+// checkUpdate holds one of them to what it says.
+func (s *state) checkUpdate(b []byte, t *Task, r *StepRecord, company string, index uint16) Result {
+	p, err := ParsePost(b)
+	if err != nil {
+		return refuse(Malformed, "update: %v", err)
+	}
+	name, _ := Signer(s, p.Sender)
+	switch {
+	case name != company || p.Index != index:
+		return refuse(Malformed, "update %d of %q where that %d of %s belongs, or it was revoked", p.Index, name, index, company)
+	case p.Chain != s.genesis.Chain || p.Epoch != t.Epoch || p.Profile != s.genesis.Train || p.Kind != PostUpdate || p.Scope != r.Job || p.Step != r.Step:
+		return refuse(BadSignature, "a post of %s is no update for step %d of job %x", name, r.Step, r.Job[:6])
 	}
 	return Result{}
 }
@@ -140,7 +166,7 @@ func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
 func (s *state) unticketed(c1s []Digest) Result {
 	seen := map[Digest]bool{}
 	for _, d := range c1s {
-		if seen[d] || s.has(key(keyC1, d)) {
+		if (seen[d] || s.has(key(keyC1, d))) && s.on(onceAC1) {
 			return refuse(Ticketed, "c1 %x has a ticket, now and for ever; a new round has a new c1", d[:6])
 		}
 		seen[d] = true
@@ -151,177 +177,55 @@ func (s *state) unticketed(c1s []Digest) Result {
 // settle opens the ticket of a job's step when enough owners have recorded the
 // same, and disputes the job when any two have not.
 func (s *state) settle(j *Job) Result {
-	first, equal := (*StepRecord)(nil), map[string]bool{}
+	first, voices := (*StepRecord)(nil), map[string]bool{}
 	for _, n := range j.Nodes {
 		r, ok := StepOf(s, j.ID, j.Step, n)
-		if !ok {
+		if !ok || !s.voice(voices, n) {
 			continue
 		}
 		if first == nil {
 			first = r
 		}
-		if r.Digest() != first.Digest() {
+		if r.Digest() != first.Digest() || !s.on(headersAlone) && !slices.EqualFunc(r.Updates, first.Updates, bytes.Equal) {
 			return s.move(j, Disputed)
 		}
-		m, _ := MemberOf(s, n)
-		equal[m.Owner] = true
 	}
-	if len(equal) < int(j.Quorum) {
+	if len(voices) < int(j.Quorum) {
 		return Result{}
 	}
-	s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: first.Digest(), C1s: first.C1s})
-	j.Last = first.Digest()
+	digest := first.Digest()
+	if res := s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: digest, C1s: first.C1s}); res.Code != OK {
+		return res
+	}
+	j.Last = digest
 	j.Step++
 	return s.move(j, Recorded)
 }
 
-func (s *state) openTicket(t *Ticket) {
+// voice counts a node's owner among those that say the same, unless the node was
+// revoked.
+func (s *state) voice(voices map[string]bool, node string) bool {
+	m, ok := MemberOf(s, node)
+	if !ok || m.Revoked && s.on(livingNodes) {
+		return false
+	}
+	if s.on(ownersCount) {
+		voices[m.Owner] = true
+	} else {
+		voices[m.Name] = true
+	}
+	return true
+}
+
+// openTicket is the one place where a c1 gets its ticket.
+func (s *state) openTicket(t *Ticket) Result {
+	if res := s.unticketed(t.C1s); res.Code != OK {
+		return res
+	}
 	t.Opened = s.now
 	s.put(key(keyTicket, t.Job, t.Step), t)
 	for _, d := range t.C1s {
 		s.putRaw(key(keyC1, d), key("", t.Job, t.Step))
-	}
-}
-
-// A ModelRecord is what one node says of the end of a job: the model, and the
-// sum of the companies' encrypted values that is to be opened.
-type ModelRecord struct {
-	Job       Digest
-	Previous  Digest
-	Shares    []Digest // of the last step, in roster order
-	State     Digest   // of the weights that the last map left
-	Remainder Digest   // blob of the public remainder of the shared model
-	Values    Digest   // of the ciphertext to open; zero: none
-	C1        Digest   // of it
-	Ops       []Digest // that led to it
-}
-
-func (*ModelRecord) kind() kind { return 17 }
-func (r *ModelRecord) code(c *coder) {
-	c.digest(&r.Job)
-	c.digest(&r.Previous)
-	c.digests(&r.Shares, MaxParties)
-	c.digest(&r.State)
-	c.digest(&r.Remainder)
-	c.digest(&r.Values)
-	c.digest(&r.C1)
-	c.digests(&r.Ops, MaxInputs)
-}
-
-// Digest is what records of a quorum have in common.
-func (r *ModelRecord) Digest() Digest { return Hash("model-record", appendCoded(nil, r)) }
-
-// Model is the id of the model.
-func (r *ModelRecord) Model() Digest { return Hash("model", r.Job[:], r.State[:], r.Remainder[:]) }
-
-func (r *ModelRecord) apply(s *state, from sender) Result {
-	j, res := s.recorder(r.Job, from)
-	if res.Code != OK {
-		return res
-	}
-	at := key(keyModelVote, j.ID, from.name)
-	if res := s.once(at, r); res.Code != OK {
-		return res
-	}
-	t, _ := TaskOf(s, j.Task)
-	e, _ := EpochOf(s, t.Epoch)
-	switch {
-	case !j.State.Works() || j.Step != j.Steps+1:
-		return refuse(WrongState, "job %x is in state %d at step %d of %d", j.ID[:6], j.State, j.Step, j.Steps)
-	case r.Previous != j.Last:
-		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
-	case len(r.Shares) != len(e.Parties):
-		return refuse(Malformed, "%d shares of the last step; there are %d", len(r.Shares), len(e.Parties))
-	case r.Values != Digest{} && e.Releases >= s.genesis.Releases:
-		return refuse(OverLimit, "%d releases were opened in key epoch %d, all that its flooding is made for; make new keys", e.Releases, e.Number)
-	}
-	if r.Values != (Digest{}) {
-		if res := s.unticketed([]Digest{r.C1}); res.Code != OK {
-			return res
-		}
-	}
-	s.put(at, r)
-	return s.conclude(j, t, e)
-}
-
-// conclude records the model when enough owners have recorded the same.
-func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
-	first, equal := (*ModelRecord)(nil), map[string]bool{}
-	for _, n := range j.Nodes {
-		r, ok := load[ModelRecord](s, key(keyModelVote, j.ID, n))
-		if !ok {
-			continue
-		}
-		if first == nil {
-			first = r
-		}
-		if r.Digest() != first.Digest() {
-			return s.move(j, Disputed)
-		}
-		m, _ := MemberOf(s, n)
-		equal[m.Owner] = true
-	}
-	if len(equal) < int(j.Quorum) {
-		return Result{}
-	}
-	if first.Values != (Digest{}) {
-		s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: first.Digest(), C1s: []Digest{first.C1}})
-		e.Releases++
-		s.put(key(keyEpoch, e.Number), e)
-	}
-	m := &Model{ID: first.Model(), Job: j.ID, Task: t.ID, Epoch: e.Number, State: first.State, Remainder: first.Remainder,
-		Values: first.Values, Waiting: e.Parties}
-	s.put(key(keyModel, m.ID), m)
-	j.Model, j.Last = m.ID, first.Digest()
-	return s.move(j, Concluded)
-}
-
-// Values are the companies' contribution values as one node opened them, in
-// roster order and units of 2^-32.
-type Values struct {
-	Job    Digest
-	Shares []Digest // of the release, in roster order
-	Values []int64
-}
-
-func (*Values) kind() kind { return 18 }
-func (x *Values) code(c *coder) {
-	c.digest(&x.Job)
-	c.digests(&x.Shares, MaxParties)
-	list(c, &x.Values, MaxParties, c.i64)
-}
-
-func (x *Values) apply(s *state, from sender) Result {
-	j, res := s.recorder(x.Job, from)
-	if res.Code != OK {
-		return res
-	}
-	at := key(keyValueVote, j.ID, from.name)
-	if res := s.once(at, x); res.Code != OK {
-		return res
-	}
-	m, ok := ModelOf(s, j.Model)
-	if j.State != JobDone || !ok || m.Values == (Digest{}) {
-		return refuse(WrongState, "job %x has no values to open", j.ID[:6])
-	}
-	e, _ := EpochOf(s, m.Epoch)
-	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
-		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
-	}
-	s.put(at, x)
-	if len(m.Opened) > 0 {
-		return Result{}
-	}
-	equal := map[string]bool{}
-	for _, n := range j.Nodes {
-		if v, ok := load[Values](s, key(keyValueVote, j.ID, n)); ok && string(appendCoded(nil, v)) == string(appendCoded(nil, x)) {
-			owner, _ := MemberOf(s, n)
-			equal[owner.Owner] = true
-		}
-	}
-	if len(equal) >= int(j.Quorum) {
-		m.Opened = x.Values
-		s.put(key(keyModel, m.ID), m)
 	}
 	return Result{}
 }
@@ -338,16 +242,6 @@ func Steps(v View, job Digest, step uint16) (out []StepRecord) {
 		return true
 	})
 	return out
-}
-
-// ModelRecordOf and ValuesOf are what a node recorded of a job's end.
-func ModelRecordOf(v View, job Digest, node string) (*ModelRecord, bool) {
-	return load[ModelRecord](v, key(keyModelVote, job, node))
-}
-
-// ValuesOf is what a node opened.
-func ValuesOf(v View, job Digest, node string) (*Values, bool) {
-	return load[Values](v, key(keyValueVote, job, node))
 }
 
 // TicketOf is the ticket of a step of a job, if it is open.

@@ -1,9 +1,6 @@
 package ledger
 
-import (
-	"crypto/ed25519"
-	"slices"
-)
+import "slices"
 
 // A TaskState says what a task waits for.
 type TaskState uint8
@@ -135,6 +132,13 @@ func (o *OpenTask) apply(s *state, from sender) Result {
 	return Result{}
 }
 
+// inForce says whether a key epoch is the current one. What was begun under one
+// before it is finished and served; nothing else is begun.
+func (s *state) inForce(epoch uint32) bool {
+	e, ok := CurrentEpoch(s)
+	return ok && e.Number == epoch || !s.on(currentKeys)
+}
+
 // checkNodes holds nodes to the quorum: two nodes of one owner are one voice.
 func (s *state) checkNodes(nodes []string, quorum uint8) Result {
 	owners := map[string]bool{}
@@ -227,6 +231,8 @@ func (o *OpenKeySet) apply(s *state, from sender) Result {
 	switch {
 	case !slices.Contains(e.Parties, from.name):
 		return refuse(Forbidden, "%s holds no key of epoch %d", from.name, t.Epoch)
+	case !s.inForce(t.Epoch):
+		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
 	case t.State == TaskProposed:
 		return refuse(WrongState, "task %s waits for consents: %d of %d", t.Name, len(t.Consents), len(e.Parties))
 	case t.State == TaskReady:
@@ -247,124 +253,6 @@ func KeySetCeremony(task Digest, attempt uint32) Digest {
 	return Hash("keyset", task[:], key("", attempt))
 }
 
-// A ContributionKind says what rows are for. The numbers are part of the record.
-type ContributionKind uint8
-
-const (
-	Training   ContributionKind = 1
-	Validation ContributionKind = 2
-)
-
-// Contribute records a company's rows of a kind: encrypted blocks, or, of a
-// local company, a commitment to rows that stay at home.
-type Contribute struct {
-	Task       Digest
-	Use        ContributionKind
-	Manifest   Digest // of the blob that lists the ciphertexts; of a local company zero
-	Bytes      uint64 // of manifest and ciphertexts
-	Rows       uint32
-	Blocks     uint32
-	Commitment Digest // salted hash of the rows
-	Held       []Held // of nodes of Quorum different owners; of a local company none
-}
-
-func (*Contribute) kind() kind { return 13 }
-func (x *Contribute) code(c *coder) {
-	c.digest(&x.Task)
-	c.u8((*uint8)(&x.Use))
-	c.digest(&x.Manifest)
-	c.u64(&x.Bytes)
-	c.u32(&x.Rows)
-	c.u32(&x.Blocks)
-	c.digest(&x.Commitment)
-	list(c, &x.Held, MaxNodes, func(h *Held) { h.code(c) })
-}
-
-// A Contribution is a recorded [Contribute].
-type Contribution struct {
-	Contribute
-	Company string
-}
-
-func (x *Contribution) code(c *coder) {
-	x.Contribute.code(c)
-	c.name(&x.Company)
-}
-
-// HeldMessage is what a node signs to say that it keeps a manifest and all that
-// it lists.
-func HeldMessage(chain string, manifest Digest, bytes uint64) []byte {
-	return signing("held", key(chain+"\x00", manifest, bytes))
-}
-
-// SignHeld is a node's word that it does.
-func SignHeld(chain, node string, manifest Digest, bytes uint64, key ed25519.PrivateKey) Held {
-	h := Held{Node: node}
-	copy(h.Signature[:], ed25519.Sign(key, HeldMessage(chain, manifest, bytes)))
-	return h
-}
-
-func (x *Contribute) apply(s *state, from sender) Result {
-	t, ok := TaskOf(s, x.Task)
-	if !ok {
-		return refuse(Unknown, "no task %x", x.Task[:6])
-	}
-	mine, ok := t.ConsentOf(from.name)
-	record := &Contribution{Contribute: *x, Company: from.name}
-	want := mine.Rows
-	if x.Use == Validation {
-		want = mine.Validation
-	}
-	at := key(keyContrib, t.ID, uint8(x.Use), from.name)
-	had, has := load[Contribution](s, at)
-	switch {
-	case !ok:
-		return refuse(Forbidden, "%s has not consented to task %s", from.name, t.Name)
-	case t.State != TaskReady:
-		return refuse(WrongState, "task %s has no keys yet", t.Name)
-	case x.Use != Training && x.Use != Validation:
-		return refuse(Malformed, "a contribution for use %d", x.Use)
-	case has && had.Manifest == x.Manifest && had.Commitment == x.Commitment:
-		return refuse(Replayed, "contributed already")
-	case has:
-		return refuse(Conflict, "%s has contributed %x; one contribution a task and use", from.name, had.Manifest[:6])
-	case x.Rows != want || x.Rows == 0:
-		return refuse(Conflict, "%d rows; %s consented with %d", x.Rows, from.name, want)
-	case mine.Local != (x.Manifest == Digest{}) || mine.Local != (x.Blocks == 0) || mine.Local != (len(x.Held) == 0):
-		return refuse(Malformed, "a local company contributes a commitment alone, any other blocks that nodes hold")
-	}
-	if !mine.Local {
-		if b := s.Get(key(keyManifest, x.Manifest)); b != nil {
-			return refuse(Conflict, "manifest %x is contributed already", x.Manifest[:6])
-		}
-		if r := s.checkHeld(t, x); r.Code != OK {
-			return r
-		}
-		s.putRaw(key(keyManifest, x.Manifest), t.ID[:])
-	}
-	s.put(at, record)
-	return Result{}
-}
-
-// checkHeld holds a contribution to the words of nodes of enough owners.
-func (s *state) checkHeld(t *Task, x *Contribute) Result {
-	owners := map[string]bool{}
-	for _, h := range x.Held {
-		m, ok := MemberOf(s, h.Node)
-		switch {
-		case !ok || !slices.Contains(t.Nodes, h.Node):
-			return refuse(Forbidden, "%s is no node of task %s", h.Node, t.Name)
-		case !ed25519.Verify(m.Signing[:], HeldMessage(s.genesis.Chain, x.Manifest, x.Bytes), h.Signature[:]):
-			return refuse(BadSignature, "%s did not say that it holds %x", h.Node, x.Manifest[:6])
-		}
-		owners[m.Owner] = true
-	}
-	if len(owners) < int(t.Quorum) {
-		return refuse(OverLimit, "nodes of %d owners hold the contribution; task %s takes %d", len(owners), t.Name, t.Quorum)
-	}
-	return Result{}
-}
-
 // TaskOf is the task of an id.
 func TaskOf(v View, id Digest) (*Task, bool) { return load[Task](v, key(keyTask, id)) }
 
@@ -375,16 +263,4 @@ func Tasks(v View) (out []Task) {
 		return true
 	})
 	return out
-}
-
-// ContributionOf is what a company contributed to a task for a use.
-func ContributionOf(v View, task Digest, use ContributionKind, company string) (*Contribution, bool) {
-	return load[Contribution](v, key(keyContrib, task, uint8(use), company))
-}
-
-// HasManifest says whether a manifest is recorded, and for which task.
-func HasManifest(v View, manifest Digest) (task Digest, ok bool) {
-	b := v.Get(key(keyManifest, manifest))
-	copy(task[:], b)
-	return task, b != nil
 }

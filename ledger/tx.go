@@ -24,7 +24,8 @@ type Tx struct {
 type Body interface {
 	coded
 	kind() kind
-	// apply records the body, or refuses it before it has written anything.
+	// apply records the body or refuses it; what it wrote before it refuses is
+	// dropped.
 	apply(s *state, from sender) Result
 }
 

@@ -95,8 +95,10 @@ func newRoot(commands ...*cobra.Command) *cobra.Command {
 		Long: `Companies train one model on rows that none of them shows, under one common
 key that all of them made and none of them holds. Only the asker reads answers.`,
 		Example: `  commonseal simulate --data rows.csv --label churned --companies 3 --steps 10
-  commonseal simulate --data rows.csv --label churned --json | jq .auc_encrypted
-  commonseal params`,
+  commonseal keygen --home ann --name ann --owner "Ann Ltd" --role company
+  commonseal found consortium.yaml *.member.yaml
+  commonseal join --home ann genesis.json network.yaml
+  commonseal status --home ann`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil

@@ -7,15 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
 	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/ledger"
 )
 
 // TestMain lets scripts run the command as a process of its own: commonseal
@@ -45,11 +50,56 @@ func tellFlags(_ context.Context, data *table.Table, s simulation, p *progress) 
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, Setup: func(e *testscript.Env) error {
-		data, err := filepath.Abs("../../docs/data")
-		e.Setenv("DATA", data)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"submit": submit},
+		Setup: func(e *testscript.Env) error {
+			data, err := filepath.Abs("../../docs/data")
+			e.Setenv("DATA", data)
+			return errors.Join(err, freePorts(e, "PORT1", "PORT2", "PORT3", "PORT4"))
+		},
+	})
+}
+
+// freePorts names ports that nobody listened at a moment ago.
+func freePorts(e *testscript.Env, names ...string) error {
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close() // after the last is named: they differ
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return err
+		}
+		e.Setenv(name, port)
+	}
+	return nil
+}
+
+// submit HOME has the member record a transaction, and waits until its own
+// replica has it.
+func submit(ts *testscript.TestScript, _ bool, args []string) {
+	h, err := home.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	r, err := openReplica(h, nil)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err = r.during(ctx, func(ctx context.Context) error {
+		if err := r.ready(ctx); err != nil {
+			return err
+		}
+		expiry := r.Now() + int64(rand.N(ledger.MaxExpiry/2)) + ledger.MaxExpiry/4 // each time other bytes
+		tx := ledger.SignTx(h.Genesis.Chain, expiry, &ledger.Renew{TLS: h.Member.TLS, Address: h.Member.Address}, h.Keys.Signing.Ed25519())
+		result, err := r.Submit(ctx, tx)
+		if err == nil && result.Code != ledger.OK {
+			err = fmt.Errorf("refused: %v", result)
+		}
 		return err
-	}})
+	})
+	ts.Check(errors.Join(err, r.Close()))
 }
 
 func TestSimulationCheck(t *testing.T) {

@@ -80,6 +80,7 @@ type Agent struct {
 	cursors map[string]uint64  // by peer and scope
 	first   int                // which peer is asked first
 	making  map[ledger.Digest]*making
+	aborted wait                       // before the next ceremony is begun
 	made    map[ledger.Digest]keyMaker // ceremonies that are Done, if their keys are wanted
 	epochs  map[uint32]*epochKeys
 	keys    map[ledger.Digest]taskKeys // by task
@@ -189,7 +190,7 @@ func (a *Agent) Refused() map[string]error {
 func (a *Agent) carryOut(ctx context.Context, v ledger.View, d federation.Duty) (bool, error) {
 	switch d := d.(type) {
 	case federation.OpenRoster:
-		return a.openRoster(ctx, v, d)
+		return a.openRoster(ctx, d)
 	case federation.CommitStage:
 		return a.commit(ctx, v, d)
 	case federation.RevealStage:

@@ -11,7 +11,10 @@ import (
 )
 
 // openRoster begins a key epoch of all companies.
-func (a *Agent) openRoster(ctx context.Context, _ ledger.View, d federation.OpenRoster) (bool, error) {
+func (a *Agent) openRoster(ctx context.Context, d federation.OpenRoster) (bool, error) {
+	if a.aborted.until > a.round {
+		return false, nil
+	}
 	return a.submit(ctx, &ledger.OpenRoster{Epoch: d.Epoch, Parties: d.Parties, Stages: sizes(a.basePlan().Stages())})
 }
 
@@ -30,6 +33,7 @@ func (a *Agent) advance(ctx context.Context, v ledger.View, id ledger.Digest) (*
 	cause := abort.Cause.String() + ": " + abort.Detail
 	a.Log.Warn("a ceremony is aborted", "ceremony", fmt.Sprintf("%x", id[:6]), "cause", cause)
 	delete(a.making, id)
+	a.aborted = a.aborted.later(a.round)
 	if _, err := a.submit(ctx, &ledger.AbortCeremony{Ceremony: id, Culprits: abort.Culprits, Cause: cause[:min(len(cause), longest)]}); err != nil {
 		return nil, nil, err
 	}
@@ -48,22 +52,11 @@ func (a *Agent) commit(ctx context.Context, v ledger.View, d federation.CommitSt
 // reveal says the parts of a stage: a small one on the ledger, all others to
 // nodes, and on the ledger once each is with one.
 func (a *Agent) reveal(ctx context.Context, v ledger.View, d federation.RevealStage) (bool, error) {
-	y, m, err := a.advance(ctx, v, d.Ceremony)
+	_, m, err := a.advance(ctx, v, d.Ceremony)
 	if err != nil {
 		return false, err
 	}
-	said := &ledger.Reveal{Ceremony: d.Ceremony, Stage: d.Stage}
-	if len(m.letters) == 0 && len(m.parts) == 1 && len(m.parts[0]) <= ledger.MaxInline {
-		said.Inline = m.parts[0]
-		return a.submit(ctx, said)
-	}
-	for len(m.parts) > 0 {
-		l, err := a.write(v, ledger.Post{Epoch: y.Epoch, Scope: y.ID, Kind: ledger.PostPart, Step: uint16(m.stage), Index: uint16(len(m.letters))}, m.parts[0])
-		if err != nil {
-			return false, err
-		}
-		m.letters, m.parts = append(m.letters, l), m.parts[1:]
-	}
+	said := &ledger.Reveal{Ceremony: d.Ceremony, Stage: d.Stage, Inline: m.inline}
 	for _, l := range m.letters {
 		if l.sent == 0 {
 			if err := a.send(ctx, v, l); err != nil {
@@ -97,6 +90,7 @@ func (a *Agent) acknowledge(ctx context.Context, v ledger.View, d federation.Ack
 			a.made[y.ID] = m.machine
 		}
 		delete(a.making, y.ID)
+		a.aborted = wait{}
 	}
 	return a.submit(ctx, &ledger.KeyAck{Ceremony: d.Ceremony, Keys: keys})
 }

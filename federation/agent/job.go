@@ -27,8 +27,8 @@ type job struct {
 }
 
 // vouches says whether a node said that it holds a contribution.
-func vouches(v ledger.View, m *ledger.Member, h ledger.Held, said *ledger.Contribute) bool {
-	return ed25519.Verify(m.Signing[:], ledger.HeldMessage(ledger.GenesisOf(v).Chain, said.Manifest, said.Bytes), h.Signature[:])
+func vouches(m *ledger.Member, h ledger.Held, company string, said *ledger.Contribute) bool {
+	return ed25519.Verify(m.Signing[:], ledger.HeldMessage(said.Task, company, said.Manifest, said.Bytes), h.Signature[:])
 }
 
 // approve consents to answer for a job that the policy allows.
@@ -37,24 +37,23 @@ func (a *Agent) approve(ctx context.Context, v ledger.View, d federation.Approve
 	if !ok {
 		return false, fmt.Errorf("no job %x", d.Job[:6])
 	}
-	t, _ := ledger.TaskOf(v, j.Task)
-	if !a.policy.allows(t, j) {
-		return false, &RefusedError{ErrDeclined}
-	}
 	if _, err := a.jobOf(ctx, v, j); err != nil {
 		return false, err
 	}
 	return a.submit(ctx, &ledger.ApproveJob{Job: j.ID})
 }
 
-// jobOf is the company's own derivation of a job.
+// jobOf is the company's own derivation of a job that its policy allows.
 func (a *Agent) jobOf(ctx context.Context, v ledger.View, j *ledger.Job) (*job, error) {
-	if w := a.jobs[j.ID]; w != nil {
-		return w, nil
-	}
 	t, ok := ledger.TaskOf(v, j.Task)
 	if !ok {
 		return nil, fmt.Errorf("no task %x", j.Task[:6])
+	}
+	if !a.policy.allows(t, j) {
+		return nil, &RefusedError{ErrDeclined}
+	}
+	if w := a.jobs[j.ID]; w != nil {
+		return w, nil
 	}
 	keys, err := a.epochOf(ctx, v, t.Epoch)
 	if err != nil {
@@ -70,7 +69,10 @@ func (a *Agent) jobOf(ctx context.Context, v ledger.View, j *ledger.Job) (*job, 
 }
 
 // ticketed is the ticket of a step, and the record that it was opened for.
-func ticketed(v ledger.View, id ledger.Digest, step uint16) (*ledger.Ticket, *ledger.StepRecord, error) {
+func (a *Agent) ticketed(v ledger.View, id ledger.Digest, step uint16) (*ledger.Ticket, *ledger.StepRecord, error) {
+	if records := ledger.Steps(v, id, step); a.off.ticket && len(records) > 0 {
+		return &ledger.Ticket{Job: id, Step: step, Record: records[0].Digest(), C1s: records[0].C1s}, &records[0], nil
+	}
 	if _, ok := ledger.TicketOf(v, id, step); !ok {
 		return nil, nil, &RefusedError{ErrNoTicket}
 	}
@@ -82,7 +84,7 @@ func (a *Agent) roundOf(ctx context.Context, v ledger.View, w *job, step uint16)
 	if r := w.rounds[step]; r != nil {
 		return r, nil
 	}
-	ticket, record, err := ticketed(v, w.ID, step)
+	ticket, record, err := a.ticketed(v, w.ID, step)
 	if err != nil {
 		return nil, err
 	}
@@ -113,14 +115,14 @@ func (a *Agent) apply(ctx context.Context, v ledger.View, w *job, ticket *ledger
 // (laws L2 and L3).
 func (a *Agent) share(ctx context.Context, v ledger.View, d federation.Share) (bool, error) {
 	j, ok := ledger.JobOf(v, d.Job)
-	if !ok || !j.State.Works() || !slices.Contains(j.Approvals, a.Name) || j.Step != d.Step+1 {
+	if !ok || !j.State.Works() || !slices.Contains(j.Approvals, a.Name) || j.Step > d.Step+1 {
 		return false, &RefusedError{ErrNoTicket}
 	}
 	w, err := a.jobOf(ctx, v, j)
 	if err != nil {
 		return false, err
 	}
-	ticket, record, err := ticketed(v, d.Job, d.Step)
+	ticket, record, err := a.ticketed(v, d.Job, d.Step)
 	if err != nil {
 		return false, err
 	}

@@ -21,8 +21,8 @@ type making struct {
 	phase   phase
 	heard   int       // reveals of this stage that were heard: party by party, part by part
 	promise []byte    // of this stage
-	parts   [][]byte  // own, of this stage, until they are letters
-	letters []*letter // likewise, once they are
+	inline  []byte    // the own part of this stage, if it is one that goes on the ledger
+	letters []*letter // else all of them
 }
 
 // A phase is what is next in a stage.
@@ -142,10 +142,9 @@ func (a *Agent) drive(ctx context.Context, v ledger.View, y *ledger.Ceremony) (*
 				return nil, err
 			}
 		case revealing:
-			for msgs := m.machine.Send(); len(msgs) > 0; msgs = m.machine.Send() {
-				if !past { // else they were revealed before a restart
-					m.parts = append(m.parts, msgs...)
-				}
+			if err := a.speak(v, y, m, past); err != nil {
+				delete(a.making, y.ID) // the machine has spoken: a new one says it again
+				return nil, err
 			}
 		case hearing:
 			if !past {
@@ -154,7 +153,7 @@ func (a *Agent) drive(ctx context.Context, v ledger.View, y *ledger.Ceremony) (*
 			if err := a.hearParts(ctx, v, y, m); err != nil {
 				return nil, err
 			}
-			m.stage, m.phase, m.heard, m.parts, m.letters = m.stage+1, promising, 0, nil, nil
+			m.stage, m.phase, m.heard, m.inline, m.letters = m.stage+1, promising, 0, nil, nil
 			continue
 		}
 		m.phase++
@@ -181,8 +180,7 @@ func (a *Agent) promise(v ledger.View, y *ledger.Ceremony, m *making) error {
 			return &PromiseError{Ceremony: y.ID, Stage: m.stage}
 		}
 	case err != nil:
-		// The machine has spoken: a new one says it again.
-		delete(a.making, y.ID)
+		delete(a.making, y.ID) // the machine has spoken: a new one says it again
 		return err
 	}
 	return nil
@@ -200,6 +198,27 @@ func (a *Agent) trust(v ledger.View, y *ledger.Ceremony, m *making) error {
 		}
 		if err := m.machine.Receive(p, c.Promise); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// speak makes the own parts of a stage into letters, one at a time: together
+// they are as large as all keys. Those of a stage that is past were sent before.
+func (a *Agent) speak(v ledger.View, y *ledger.Ceremony, m *making, past bool) error {
+	for msgs := m.machine.Send(); len(msgs) > 0; msgs = m.machine.Send() {
+		for _, msg := range msgs {
+			switch {
+			case past:
+			case y.Stages[m.stage] == 1 && len(msg) <= ledger.MaxInline:
+				m.inline = msg
+			default:
+				l, err := a.write(v, ledger.Post{Epoch: y.Epoch, Scope: y.ID, Kind: ledger.PostPart, Step: uint16(m.stage), Index: uint16(len(m.letters))}, msg)
+				if err != nil {
+					return err
+				}
+				m.letters = append(m.letters, l)
+			}
 		}
 	}
 	return nil

@@ -35,7 +35,8 @@ func (a *Agent) write(v ledger.View, p ledger.Post, blob []byte) (*letter, error
 		return nil, err
 	}
 	key := string(p.Key())
-	if err := a.Store.Journal.Put(letters+hex.EncodeToString([]byte(key)), p.Append(nil)); err != nil {
+	err := a.Store.Journal.Put(letters+hex.EncodeToString([]byte(key)), p.Append(nil))
+	if err != nil && !a.off.journal {
 		var conflict *store.ConflictError
 		if errors.As(err, &conflict) {
 			return nil, &RefusedError{err}
@@ -139,6 +140,8 @@ func (a *Agent) deliver(ctx context.Context, v ledger.View) (did bool, err error
 			did = did || first
 		case stops(err) || ctx.Err() != nil:
 			return did, err
+		case lost(err):
+			a.remake(key, l)
 		default:
 			a.Log.Info("a post waits", "kind", l.post.Kind, "step", l.post.Step, "cause", err.Error())
 		}
@@ -157,7 +160,30 @@ func (a *Agent) send(ctx context.Context, v ledger.View, l *letter) error {
 		return err
 	}
 	l.sent++
+	l.wait = wait{tries: max(l.wait.tries, patience)}.later(a.round)
 	return nil
+}
+
+// patience is log2 of the rounds that a node has to copy what another took,
+// before it is sent the same.
+const patience = 3
+
+// lost says that a blob is not in the store any more.
+func lost(err error) bool {
+	var rotten *store.CorruptError
+	return errors.Is(err, store.ErrNotFound) || errors.As(err, &rotten)
+}
+
+// remake forgets a letter whose blob is lost, and whatever would keep its duty
+// from being done again, to the same bytes.
+func (a *Agent) remake(key string, l *letter) {
+	delete(a.outbox, key)
+	delete(a.making, l.post.Scope)
+	for d := range a.uploads {
+		if d.Task == l.post.Scope {
+			delete(a.uploads, d)
+		}
+	}
 }
 
 // file ends a letter. Of what it did only its digest stays, in the journal: a

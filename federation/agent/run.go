@@ -2,41 +2,66 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/commonseal/commonseal/ledger"
 )
 
-// How long Run waits for the ledger to move before it tries again, at first and
-// at most.
+// How long Run waits for the ledger to move before it works again: while
+// something goes on at nodes, and otherwise, more and more.
 const (
-	retryLeast = 200 * time.Millisecond
-	retryMost  = 5 * time.Second
+	busy      = 100 * time.Millisecond
+	idleLeast = 200 * time.Millisecond
+	idleMost  = 5 * time.Second
 )
 
 // Run works until ctx ends, whose error it then returns, or until something
-// stops the agent: whenever the ledger has moved, and after a while if it has
-// not. changed returns a channel that the next block closes.
+// stops the agent: whenever the ledger has moved, and every now and then. changed
+// returns a channel that the next block closes.
 func (a *Agent) Run(ctx context.Context, changed func() <-chan struct{}) error {
-	wait := retryLeast
+	idle := idleLeast
 	for {
-		next := changed() // before the state is read
+		moved := changed() // before the state is read
 		did, err := a.Work(ctx)
 		switch {
 		case err != nil:
 			return err
 		case did:
-			wait = retryLeast
+			idle = idleLeast
 			continue
+		}
+		wait := idle
+		if a.listens() {
+			wait = busy
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
-		case <-next:
-			wait = retryLeast
+		case <-moved:
+			idle = idleLeast
 		case <-timer.C:
-			wait = min(2*wait, retryMost)
+			idle = min(2*idle, idleMost)
 		}
 		timer.Stop()
 	}
+}
+
+// listens says whether the company waits for what nodes have and the ledger does
+// not show: points to take gradients at, and their word for contributions.
+func (a *Agent) listens() bool {
+	if len(a.uploads) > 0 {
+		return true
+	}
+	v := a.Ledger.View()
+	return slices.ContainsFunc(ledger.Jobs(v), func(j ledger.Job) bool {
+		t, ok := ledger.TaskOf(v, j.Task)
+		if !ok || !j.State.Works() {
+			return false
+		}
+		mine, _ := t.ConsentOf(a.Name)
+		return mine.Local
+	})
 }

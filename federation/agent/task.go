@@ -31,6 +31,9 @@ func (a *Agent) openKeySet(ctx context.Context, v ledger.View, d federation.Open
 	if !ok {
 		return false, fmt.Errorf("no task %x", d.Task[:6])
 	}
+	if a.aborted.until > a.round {
+		return false, nil
+	}
 	plan, packing, err := a.keySetPlan(t)
 	if err != nil {
 		return false, &RefusedError{err}
@@ -140,7 +143,7 @@ func (a *Agent) held(ctx context.Context, v ledger.View, t *ledger.Task, said *l
 			continue
 		}
 		h, bytes, err := peers[n].Held(ctx, said.Manifest)
-		if err != nil || bytes != said.Bytes || h.Node != n || !vouches(v, m, h, said) {
+		if err != nil || bytes != said.Bytes || h.Node != n || !vouches(m, h, a.Name, said) {
 			continue // not yet, or not so
 		}
 		owners[m.Owner] = true

@@ -24,7 +24,7 @@ func (a *Agent) witness(ctx context.Context, v ledger.View, d federation.Witness
 	if err != nil {
 		return false, err
 	}
-	ticket, record, err := ticketed(v, d.Job, d.Step)
+	ticket, record, err := a.ticketed(v, d.Job, d.Step)
 	if err != nil {
 		return false, err
 	}
@@ -158,7 +158,7 @@ func (a *Agent) witnessValues(ctx context.Context, v ledger.View, w *job, record
 		}
 		shares := record.Shares
 		if step < w.Steps {
-			_, next, err := ticketed(v, w.ID, step+1)
+			_, next, err := a.ticketed(v, w.ID, step+1)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -34,6 +35,11 @@ func newChain(g ledger.Genesis, random *rand.Rand, lossy bool) (*chain, error) {
 	c := &chain{random: random, lossy: lossy, now: 1_000_000, Codes: map[ledger.Code]int{}}
 	c.tip.Write(writes)
 	return c, nil
+}
+
+// branch is a chain that goes on from here.
+func (c *chain) branch(random *rand.Rand, lossy bool) *chain {
+	return &chain{random: random, lossy: lossy, now: c.now, blocks: slices.Clone(c.blocks), tip: *c.tip.Clone(), Codes: map[ledger.Code]int{}}
 }
 
 // include puts a transaction in the next block.

@@ -41,7 +41,10 @@ type World struct {
 	chain   *chain
 	order   []string
 	signing map[string]ed25519.PrivateKey
-	peer    *follower // of the model peer, who opens tasks and jobs
+	peer    *follower                // of the model peer, who opens tasks and jobs
+	said    map[string]ledger.Digest // blobs of posts, by natural key
+	planned bool                     // CrashAt says where
+	fault   error                    // what no process may do was done
 }
 
 // A Process is a driver, its store, and its copy of the ledger. A driver that
@@ -62,10 +65,7 @@ var (
 
 // New founds a world: nobody has keys yet.
 func New(o Options) (*World, error) {
-	w := &World{
-		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)), signing: map[string]ed25519.PrivateKey{},
-		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{},
-	}
+	w := empty(o)
 	w.Genesis = ledger.Genesis{
 		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: 1 << 40,
 		Train: o.Profiles.Train.Digest(), Release: o.Profiles.Release.Digest(), Serve: o.Profiles.Serve.Digest(),
@@ -92,21 +92,53 @@ func New(o Options) (*World, error) {
 	if w.chain, err = newChain(w.Genesis, w.random, o.Faults); err != nil {
 		return nil, err
 	}
+	return w, w.populate(nil)
+}
+
+func empty(o Options) *World {
+	return &World{
+		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)), signing: map[string]ed25519.PrivateKey{},
+		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{},
+		order: append(append([]string(nil), companies...), nodes...),
+	}
+}
+
+// populate starts every process, on a copy of the store that it has in another
+// world, or on an empty one.
+func (w *World) populate(of *World) (err error) {
 	if w.peer, err = w.chain.follower(w.Genesis); err != nil {
-		return nil, err
+		return err
 	}
 	for _, n := range nodes {
-		if w.Nodes[n], err = found(w, func(s *store.Mem, f *follower) (*node.Node, error) { return w.startNode(n, s, f) }); err != nil {
-			return nil, err
+		s := store.NewMem()
+		if of != nil {
+			s = of.Nodes[n].Store.Clone()
+		}
+		if w.Nodes[n], err = found(w, s, func(s *store.Mem, f *follower) (*node.Node, error) { return w.startNode(n, s, f) }); err != nil {
+			return err
 		}
 	}
 	for _, n := range companies {
-		if w.Agents[n], err = found(w, func(s *store.Mem, f *follower) (*agent.Agent, error) { return w.startAgent(n, s, f) }); err != nil {
-			return nil, err
+		s := store.NewMem()
+		if of != nil {
+			s = of.Agents[n].Store.Clone()
+		}
+		if w.Agents[n], err = found(w, s, func(s *store.Mem, f *follower) (*agent.Agent, error) { return w.startAgent(n, s, f) }); err != nil {
+			return err
 		}
 	}
-	w.order = append(append(w.order, companies...), nodes...)
-	return w, nil
+	return nil
+}
+
+// Branch is a world that goes on from here with another seed: every process is
+// started anew on a copy of its store.
+func (w *World) Branch(seed uint64, faults bool) (*World, error) {
+	o := w.Options
+	o.Seed, o.Faults = seed, faults
+	out := empty(o)
+	out.Genesis, out.signing = w.Genesis, w.signing
+	out.chain = w.chain.branch(out.random, faults)
+	return out, out.populate(w)
 }
 
 // key makes a member's key of its name.
@@ -117,12 +149,13 @@ func (w *World) key(name string) ledger.Key {
 	return ledger.Key(k.Public().(ed25519.PublicKey))
 }
 
-func found[D comparable](w *World, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
+func found[D comparable](w *World, s *store.Mem, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
 	f, err := w.chain.follower(w.Genesis)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process[D]{Store: store.NewMem(), ledger: f}
+	f.catchUp(true)
+	p := &Process[D]{Store: s, ledger: f}
 	p.start = func(s *store.Mem) (D, error) { return start(s, f) }
 	p.Driver, err = p.start(p.Store)
 	return p, err
@@ -146,6 +179,9 @@ func (w *World) startAgent(name string, s *store.Mem, f *follower) (*agent.Agent
 // Turn lets somebody do something: a process reads some of the ledger and works
 // once, and may crash at it.
 func (w *World) Turn(ctx context.Context) error {
+	if w.fault != nil {
+		return w.fault
+	}
 	if w.Faults && w.random.IntN(8) == 0 {
 		w.chain.stray()
 	}
@@ -170,16 +206,45 @@ func turn[D comparable](ctx context.Context, w *World, p *Process[D], work func(
 	}
 	_, err := work(p.Driver, ctx)
 	if p.Store.Crashed() {
-		w.Crashes++
-		p.Store = p.Store.Restart()
-		p.Driver, err = p.start(p.Store)
-		return err
+		return p.restart(w)
 	}
-	p.Store.FailAt(0, store.Before)
-	if err != nil && !errors.Is(err, ErrLost) && !w.Faults {
+	if !w.planned {
+		p.Store.FailAt(0, store.Before)
+	}
+	if err != nil && !w.Faults && !w.planned {
 		return err
 	}
 	return nil
+}
+
+// restart starts a process that crashed on what is durable.
+func (p *Process[D]) restart(w *World) (err error) {
+	w.Crashes++
+	p.Store = p.Store.Restart()
+	p.Driver, err = p.start(p.Store)
+	return err
+}
+
+// Writes are how many writes each process has made, by name.
+func (w *World) Writes() map[string]int {
+	out := map[string]int{}
+	for name, p := range w.Nodes {
+		out[name] = p.Store.Writes()
+	}
+	for name, p := range w.Agents {
+		out[name] = p.Store.Writes()
+	}
+	return out
+}
+
+// CrashAt has a process crash at its n-th write from now, from 1.
+func (w *World) CrashAt(name string, n int, side store.Side) {
+	w.planned = true
+	if p, ok := w.Nodes[name]; ok {
+		p.Store.FailAt(n, side)
+		return
+	}
+	w.Agents[name].Store.FailAt(n, side)
 }
 
 // Until takes turns until the ledger is as asked, at most so many.
@@ -230,6 +295,26 @@ func (w *World) Record(ctx context.Context, body ledger.Body) error {
 // View is the tip of the ledger.
 func (w *World) View() ledger.View { return &w.chain.tip }
 
+// An EquivocationError says that a process said two different things in one
+// place, which no crash may make it do (law L3).
+type EquivocationError struct{ Post ledger.Post }
+
+// Error says where.
+func (e *EquivocationError) Error() string {
+	return fmt.Sprintf("post of kind %d, step %d, index %d was said twice, differently", e.Post.Kind, e.Post.Step, e.Post.Index)
+}
+
+// saidOnce notes what a process says to anybody.
+func (w *World) saidOnce(p ledger.Post) error {
+	key := string(p.Key())
+	if before, ok := w.said[key]; ok && before != p.Blob {
+		w.fault = &EquivocationError{p}
+		return w.fault
+	}
+	w.said[key] = p.Blob
+	return nil
+}
+
 // A wireTo is one process's connection to a node.
 type wireTo struct {
 	w        *World
@@ -253,12 +338,18 @@ func (c wireTo) Put(ctx context.Context, p ledger.Post, blob []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := c.w.saidOnce(parsed); err != nil {
+		return err
+	}
 	n := c.w.Nodes[c.to]
 	if err := n.Driver.Accept(c.from, parsed); err != nil {
 		return err
 	}
 	if _, err = n.Store.Blobs.Put(blob); err == nil {
 		err = n.Driver.Keep(ctx, parsed)
+	}
+	if n.Store.Crashed() { // the node did, while it was told
+		return errors.Join(fmt.Errorf("%s crashed: %w", c.to, ErrLost), n.restart(c.w))
 	}
 	return errors.Join(err, c.lost())
 }

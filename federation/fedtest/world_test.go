@@ -11,6 +11,7 @@ import (
 
 	"github.com/commonseal/commonseal/federation/agent"
 	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he/hetest"
 	"github.com/commonseal/commonseal/ledger"
@@ -45,20 +46,14 @@ func policy(company string) agent.Policy {
 
 const steps = 2
 
-// live takes a world through its life and returns its model.
-func live(t *testing.T, w *World) *ledger.Model {
+// found takes a world to where all companies have brought their rows.
+func bring(t *testing.T, w *World) *World {
 	t.Helper()
 	ctx := context.Background()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.CurrentEpoch(v); return ok }))
-	must(w.Record(ctx, &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
+	must(t, w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.CurrentEpoch(v); return ok }))
+	must(t, w.Record(ctx, &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
-	must(w.Until(ctx, 4000, func(v ledger.View) bool {
+	must(t, w.Until(ctx, 4000, func(v ledger.View) bool {
 		for _, c := range companies {
 			for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
 				if _, ok := ledger.ContributionOf(v, task, use, c); !ok {
@@ -68,54 +63,120 @@ func live(t *testing.T, w *World) *ledger.Model {
 		}
 		return true
 	}))
-	open := &ledger.OpenJob{Task: task, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
-	must(w.Record(ctx, open))
+	return w
+}
+
+// train takes it on to a model that is served and valued.
+func train(t *testing.T, w *World) *ledger.Model {
+	t.Helper()
+	ctx := context.Background()
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
+	must(t, w.Record(ctx, open))
 	job := ledger.JobID("peer", open)
-	must(w.Until(ctx, 8000, func(v ledger.View) bool {
+	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
 		j, _ := ledger.JobOf(v, job)
 		m, ok := ledger.ModelOf(v, j.Model)
 		return ok && m.Served() && len(m.Opened) > 0
 	}))
+	must(t, w.Audit(job))
 	j, _ := ledger.JobOf(w.View(), job)
 	m, _ := ledger.ModelOf(w.View(), j.Model)
 	return m
 }
 
-func world(t *testing.T, seed uint64, faults bool) *World {
+func must(t *testing.T, err error) {
 	t.Helper()
-	w, err := New(Options{Profiles: hetest.Profiles(t), Seed: seed, Faults: faults, Policy: policy, Mode: ledger.Quorum})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func world(t *testing.T, seed uint64, faults bool, mode ledger.Mode) *World {
+	t.Helper()
+	w, err := New(Options{Profiles: hetest.Profiles(t), Seed: seed, Faults: faults, Policy: policy, Mode: mode})
+	must(t, err)
 	return w
 }
 
-func TestQuietWorld(t *testing.T) {
-	m := live(t, world(t, 1, false))
-	t.Logf("model %x, values %v", m.ID[:6], m.Opened)
+func branch(t *testing.T, w *World, seed uint64, faults bool) *World {
+	t.Helper()
+	out, err := w.Branch(seed, faults)
+	must(t, err)
+	return out
+}
+
+// compare holds a model to the one of a world where nothing went wrong.
+func compare(t *testing.T, got, want *ledger.Model, w *World) {
+	t.Helper()
+	if got.ID != want.ID {
+		t.Errorf("seed %d: model %x after %d crashes; the quiet world's is %x", w.Seed, got.ID[:6], w.Crashes, want.ID[:6])
+	}
+	if !slices.Equal(got.Opened, want.Opened) {
+		t.Errorf("seed %d: values %v; the quiet world's are %v", w.Seed, got.Opened, want.Opened)
+	}
 }
 
 var seeds = flag.Int("seeds", 1000, "worlds that TestAnyWorld runs")
 
-// TestAnyWorld loses and delays messages and crashes processes at any write, in
-// worlds of many seeds: every one comes to the model of the quiet world.
+// TestAnyWorld loses, delays and reorders messages and crashes processes at any
+// write, in worlds of many seeds: every one comes to the model of the quiet
+// world. A quarter of them live from the founding on, the others from where all
+// rows are there.
 func TestAnyWorld(t *testing.T) {
-	want := live(t, world(t, 0, false))
+	brought := bring(t, world(t, 0, false, ledger.Quorum))
+	want := train(t, branch(t, brought, 0, false))
 	n := *seeds
 	if testing.Short() {
-		n = 10
+		n = 8
 	}
 	for seed := range uint64(n) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			w := world(t, seed, true)
-			m := live(t, w)
-			if m.ID != want.ID {
-				t.Errorf("model %x after %d crashes; the quiet world's is %x", m.ID[:6], w.Crashes, want.ID[:6])
+			w := (*World)(nil)
+			if seed%4 == 0 {
+				w = bring(t, world(t, seed, true, ledger.Quorum))
+			} else {
+				w = branch(t, brought, seed, true)
 			}
-			if !slices.Equal(m.Opened, want.Opened) {
-				t.Errorf("values %v; the quiet world's are %v", m.Opened, want.Opened)
-			}
+			compare(t, train(t, w), want, w)
 		})
+	}
+}
+
+// TestStrictWorld has every company replay every step before it answers.
+func TestStrictWorld(t *testing.T) {
+	want := train(t, bring(t, world(t, 0, false, ledger.Quorum)))
+	for seed := range uint64(3) {
+		w := bring(t, world(t, seed, seed > 0, ledger.Strict))
+		compare(t, train(t, w), want, w)
+	}
+}
+
+// TestEveryCrash kills each process at each of its writes, before and after it,
+// while a job runs.
+func TestEveryCrash(t *testing.T) {
+	brought := bring(t, world(t, 0, false, ledger.Quorum))
+	quiet := branch(t, brought, 0, false)
+	before := quiet.Writes()
+	want := train(t, quiet)
+	stride := 1
+	if testing.Short() {
+		stride = 16
+	}
+	for name, total := range quiet.Writes() {
+		for n := 1; n <= total-before[name]; n += stride {
+			for _, side := range []store.Side{store.Before, store.After} {
+				t.Run(fmt.Sprintf("%s/%d/%d", name, n, side), func(t *testing.T) {
+					t.Parallel()
+					w := branch(t, brought, uint64(n), false)
+					w.CrashAt(name, n, side)
+					m := train(t, w)
+					compare(t, m, want, w)
+					if w.Crashes > 1 {
+						t.Errorf("%d crashes", w.Crashes)
+					}
+				})
+			}
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 
 	"github.com/commonseal/commonseal/federation"
+	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/ledger"
@@ -64,7 +65,7 @@ type Node struct {
 
 	// What follows is Work's alone.
 	cursors map[cursor]uint64
-	tasks   map[ledger.Digest]*taskKeys
+	tasks   map[ledger.Digest]*replay.Keys
 	jobs    map[ledger.Digest]*work
 }
 
@@ -82,7 +83,7 @@ func New(c Config) (*Node, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{Config: c, cursors: map[cursor]uint64{}, tasks: map[ledger.Digest]*taskKeys{}, jobs: map[ledger.Digest]*work{}}
+	n := &Node{Config: c, cursors: map[cursor]uint64{}, tasks: map[ledger.Digest]*replay.Keys{}, jobs: map[ledger.Digest]*work{}}
 	n.posts.init()
 	n.serving.init()
 	if err := n.loadPosts(); err != nil {

@@ -18,8 +18,11 @@ type posts struct {
 	mu      sync.Mutex // guards all
 	byKey   map[string]ledger.Post
 	byScope map[ledger.Digest][]entry
-	count   uint64
-	changed chan struct{} // closed when a post is added
+	// Manifests of contributions, by digest. Two of different companies are never
+	// equal, as the ciphertexts they list are not.
+	manifests map[ledger.Digest]ledger.Post
+	count     uint64
+	changed   chan struct{} // closed when a post is added
 }
 
 // An entry is a post and its number, from 1.
@@ -30,12 +33,20 @@ type entry struct {
 
 func (p *posts) init() {
 	p.byKey, p.byScope, p.changed = map[string]ledger.Post{}, map[ledger.Digest][]entry{}, make(chan struct{})
+	p.manifests = map[ledger.Digest]ledger.Post{}
 }
 
 func (p *posts) get(like ledger.Post) (ledger.Post, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	post, ok := p.byKey[string(like.Key())]
+	return post, ok
+}
+
+func (p *posts) manifest(d ledger.Digest) (ledger.Post, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	post, ok := p.manifests[d]
 	return post, ok
 }
 
@@ -48,6 +59,9 @@ func (p *posts) add(post ledger.Post) {
 	}
 	p.count++
 	p.byKey[k] = post
+	if _, ok := p.manifests[post.Blob]; !ok && post.Kind == ledger.PostManifest {
+		p.manifests[post.Blob] = post // of whoever put it first
+	}
 	p.byScope[post.Scope] = append(p.byScope[post.Scope], entry{p.count, post})
 	close(p.changed)
 	p.changed = make(chan struct{})
@@ -155,9 +169,13 @@ func (n *Node) equivocated(ctx context.Context, first, second ledger.Post) error
 // Held is the node's word that it keeps a manifest and all that it lists, and
 // how many bytes these are.
 func (n *Node) Held(manifest ledger.Digest) (ledger.Held, uint64, error) {
+	post, ok := n.posts.manifest(manifest)
+	if !ok {
+		return ledger.Held{}, 0, refused(NotYet, "manifest %x is not here yet", manifest[:6])
+	}
 	b, err := n.Store.Blobs.Get(manifest)
 	if err != nil {
-		return ledger.Held{}, 0, refused(NotYet, "manifest %x is not here yet", manifest[:6])
+		return ledger.Held{}, 0, err
 	}
 	m, err := wire.ParseManifest(b)
 	if err != nil {
@@ -171,8 +189,8 @@ func (n *Node) Held(manifest ledger.Digest) (ledger.Held, uint64, error) {
 		}
 		total += uint64(size)
 	}
-	g := ledger.GenesisOf(n.Ledger.View())
-	return ledger.SignHeld(g.Chain, n.Name, manifest, total, n.Signing), total, nil
+	company, _ := ledger.Signer(n.Ledger.View(), post.Sender)
+	return ledger.SignHeld(n.Name, post.Scope, company, manifest, total, n.Signing), total, nil
 }
 
 // pull takes over what other nodes hold of the scopes that concern this one.

@@ -70,7 +70,7 @@ func ofStore(err error) *gate.Refusal {
 	case errors.As(err, &disk):
 		return gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_STORAGE, "put it to another node", "the disk of this node fails")
 	case errors.As(err, &limit):
-		return gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "", "%s of %d bytes, not %d", limit.What, limit.Size, limit.Limit)
+		return gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "", "%s of %d bytes; it has %d to %d", limit.What, limit.Size, limit.Min, limit.Max)
 	case errors.As(err, &offset):
 		return gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "ask for the offset and resume there", "a chunk at byte %d, where %d is next", offset.Given, offset.Want)
 	case errors.As(err, &digest):

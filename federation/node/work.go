@@ -36,7 +36,7 @@ func (n *Node) work(ctx context.Context, v ledger.View, id ledger.Digest) (*work
 	if err != nil {
 		return nil, err
 	}
-	job, err := replay.NewJob(v, j, n.Profiles, k.roster)
+	job, err := replay.NewJob(v, j, n.Profiles, k.Roster)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func (n *Node) prepare(ctx context.Context, v ledger.View, w *work) error {
 	if err != nil {
 		return err
 	}
-	ev, err := replay.NewEvaluator(w.job, k.public, k.train, k.release)
+	ev, err := replay.NewEvaluator(w.job, k.Public, k.Train, k.Release)
 	if err != nil {
 		return err
 	}

@@ -200,3 +200,9 @@ func (s *Step) note(op circuit.Op, inputs, outputs []*he.Ciphertext) {
 	}
 	s.Ops = append(s.Ops, op)
 }
+
+// Replayer does recorded operations of the job again; blob gives what is named
+// by digest.
+func (e *Evaluator) Replayer(blob func(ledger.Digest) ([]byte, error)) *circuit.Replayer {
+	return &circuit.Replayer{Steps: e.steps, Values: e.values, Blob: blob}
+}

@@ -93,6 +93,19 @@ func checkFiles(t *testing.T, s *Store, dir string) {
 	}
 }
 
+// Whatever parseHead accepts, append gives back byte for byte.
+func FuzzHead(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(head{size: 1}.append(nil))
+	f.Add(head{size: ChunkSize + 1, owner: "ann", sums: []uint32{1, 2}}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := parseHead(ledger.Digest{}, b)
+		if err == nil && !bytes.Equal(h.append(nil), b) {
+			t.Errorf("%x is read as %+v, which is %x", b, h, h.append(nil))
+		}
+	})
+}
+
 // A head of another version is refused by name, not dropped.
 func TestLaterVersion(t *testing.T) {
 	dir := t.TempDir()

@@ -20,10 +20,10 @@ const counterLen = 8 + 4
 type counter struct {
 	f    *os.File
 	last uint64 // as read
+	made bool   // now: there was none
 }
 
-// openCounter makes the file if there is none, which means none was
-// acknowledged.
+// openCounter makes the file if there is none.
 func openCounter(name string) (*counter, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -41,7 +41,8 @@ func (c *counter) load() error {
 	n, err := c.f.ReadAt(b[:], 0)
 	switch {
 	case n == 0 && err == io.EOF:
-		return c.create()
+		c.made = true
+		return nil
 	case err != nil && err != io.EOF:
 		return &DiskError{Op: "read " + c.f.Name(), Cause: err}
 	case n < counterLen || crc32.Checksum(b[:8], castagnoli) != binary.BigEndian.Uint32(b[8:]):
@@ -51,24 +52,22 @@ func (c *counter) load() error {
 	return nil
 }
 
-// create puts the file and its name on disk.
-func (c *counter) create() error {
-	if err := c.write(0); err != nil {
+// check refuses a journal that has fewer records than were acknowledged, or
+// records and no counter, and catches up with one that has more.
+func (c *counter) check(records uint64) error {
+	if c.made && records > 0 {
+		return &CorruptError{What: c.f.Name(), Cause: fmt.Sprintf("there is none beside %d records; restore the directory", records)}
+	}
+	if records < c.last {
+		return &RollbackError{Have: records, Acknowledged: c.last}
+	}
+	if err := c.write(records); err != nil || !c.made {
 		return err
 	}
 	if err := firstError(c.f.Sync(), syncFile(filepath.Dir(c.f.Name()))); err != nil {
 		return &DiskError{Op: "create " + c.f.Name(), Cause: err}
 	}
 	return nil
-}
-
-// check refuses a journal that has fewer records than were acknowledged, and
-// catches up with one that has more.
-func (c *counter) check(records uint64) error {
-	if records < c.last {
-		return &RollbackError{Have: records, Acknowledged: c.last}
-	}
-	return c.write(records)
 }
 
 func (c *counter) write(n uint64) error {

@@ -80,14 +80,17 @@ func (e *QuotaError) Error() string {
 	return fmt.Sprintf("store: %q holds or has reserved %d of %d bytes, %d more do not fit; finish or drop an upload", e.Owner, e.Used, e.Quota, e.Size)
 }
 
-// A LimitError says that something is larger than it may be, or empty.
+// A LimitError says that something has not the size it must have.
 type LimitError struct {
-	What        string
-	Size, Limit int64
+	What           string
+	Size, Min, Max int64 // bytes
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("store: %s of %d bytes; 1 to %d are allowed", e.What, e.Size, e.Limit)
+	if e.Min == e.Max {
+		return fmt.Sprintf("store: %s has %d bytes; it must have %d", e.What, e.Size, e.Max)
+	}
+	return fmt.Sprintf("store: %s has %d bytes; %d to %d are allowed", e.What, e.Size, e.Min, e.Max)
 }
 
 // An OffsetError says that a chunk does not continue its upload, or that the

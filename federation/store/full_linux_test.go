@@ -30,17 +30,16 @@ func smallDisk(t *testing.T, size int) string {
 // of a bus error in Badger's memory map; with it writes are refused while the
 // disk is full and go on when it is not.
 func TestAttackFullDisk(t *testing.T) {
-	const usable = 16 << 20
 	t.Run("without the reserve", func(t *testing.T) {
 		c := exec.Command(os.Args[0], "-test.run=^$")
-		c.Env = append(os.Environ(), victim+"="+smallDisk(t, usable), victimSeed+"="+recordsOnly)
+		c.Env = append(os.Environ(), victim+"="+smallDisk(t, 16<<20), victimSeed+"="+recordsOnly)
 		out, err := c.CombinedOutput()
 		if err == nil || !bytes.Contains(out, []byte("fault")) {
 			t.Errorf("it ended with %v: %.300s", err, out[max(0, len(out)-300):])
 		}
 	})
 	t.Run("with it", func(t *testing.T) {
-		dir := smallDisk(t, reserve+usable)
+		dir := smallDisk(t, reserve+2*ballastLen)
 		s, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -61,12 +60,15 @@ func TestAttackFullDisk(t *testing.T) {
 	})
 }
 
+// ballastLen is more than a memtable, which Badger may be writing as a table.
+const ballastLen = 4 * memtable
+
 // fill puts records until there is no room, and leaves a file of another's whose
 // removal gives some back.
 func fill(t *testing.T, s *Store, dir string) string {
 	t.Helper()
 	ballast := dir + "/ballast"
-	if err := os.WriteFile(ballast, bytesOf(1, 4<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, bytesOf(1, ballastLen), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 1000 {

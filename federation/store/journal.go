@@ -175,12 +175,12 @@ func checkSizes(records []Record) error {
 	total := 0
 	for _, r := range records {
 		if len(r.Key) == 0 || len(r.Key) > maxKey {
-			return &LimitError{What: "a key", Size: int64(len(r.Key)), Limit: maxKey}
+			return &LimitError{What: "a key", Size: int64(len(r.Key)), Min: 1, Max: maxKey}
 		}
 		total += len(r.Key) + len(r.Value)
 	}
 	if total > MaxRecord {
-		return &LimitError{What: "records put at once", Size: int64(total), Limit: MaxRecord}
+		return &LimitError{What: "what is put at once", Size: int64(total), Max: MaxRecord}
 	}
 	return nil
 }

@@ -80,12 +80,9 @@ func isA[E any, P interface {
 // bytesOf is n bytes that no seed shares with another.
 func bytesOf(seed uint64, n int) []byte {
 	out := make([]byte, n)
-	draw := rand.New(rand.NewPCG(seed, uint64(n)))
-	for i := 0; i < n; i += 8 {
-		v := draw.Uint64()
-		for k := i; k < min(n, i+8); k++ {
-			out[k] = byte(v >> (8 * (k - i)))
-		}
+	key := sha256.Sum256(fmt.Append(nil, seed, n))
+	if _, err := rand.NewChaCha8(key).Read(out); err != nil {
+		panic(err) // unreachable: it never fails
 	}
 	return out
 }

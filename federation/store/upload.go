@@ -28,14 +28,15 @@ type Upload struct {
 // them: a [*QuotaError] if all that owner has would exceed quota bytes. Go on at
 // [Upload.Offset]. A blob that is here already has nothing left to append.
 //
-// Another size than before drops what was uploaded and begins anew. Two owners
+// An owner is any name, of 255 bytes at most; the empty one is the process
+// itself. Another size than before drops what was uploaded and begins anew. Two owners
 // may upload the same blob at the same time; each reserves its own.
 func (b *Blobs) Begin(owner string, quota int64, d ledger.Digest, size int64) (*Upload, error) {
 	if size < 1 || size > MaxBlob {
-		return nil, &LimitError{What: "a blob", Size: size, Limit: MaxBlob}
+		return nil, &LimitError{What: "a blob", Size: size, Min: 1, Max: MaxBlob}
 	}
 	if len(owner) > maxOwner {
-		return nil, &LimitError{What: "the name of an owner", Size: int64(len(owner)), Limit: maxOwner}
+		return nil, &LimitError{What: "the name of an owner", Size: int64(len(owner)), Max: maxOwner}
 	}
 	id := uploadID{d, tagOf(owner)}
 	if err := b.dropStale(id, size); err != nil {
@@ -68,7 +69,7 @@ func (b *Blobs) Begin(owner string, quota int64, d ledger.Digest, size int64) (*
 // here is an upload of a blob that needs none.
 func (b *Blobs) here(id uploadID, owner string, h head, size int64) (*Upload, error) {
 	if h.size != size {
-		return nil, fmt.Errorf("store: blob %x is here and has %d bytes, not %d: declare its size", id.digest, h.size, size)
+		return nil, &LimitError{What: fmt.Sprintf("blob %x, which is here,", id.digest), Size: size, Min: h.size, Max: h.size}
 	}
 	return &Upload{blobs: b, id: id, digest: id.digest, owner: owner, size: size, next: size, gone: true}, nil
 }
@@ -109,7 +110,7 @@ func (u *Upload) Append(offset int64, chunk []byte) error {
 	}
 	i := int(offset / ChunkSize)
 	if want := chunkLen(u.size, i); int64(len(chunk)) != want {
-		return &LimitError{What: fmt.Sprintf("the chunk at %d, which has %d,", offset, want), Size: int64(len(chunk)), Limit: want}
+		return &LimitError{What: fmt.Sprintf("the chunk at %d", offset), Size: int64(len(chunk)), Min: want, Max: want}
 	}
 	if offset < u.next {
 		return u.repeated(i, chunk)
@@ -220,6 +221,24 @@ func (u *Upload) Drop() error {
 		return nil
 	}
 	return u.drop()
+}
+
+// DropUploads forgets all that owner has not finished.
+func (b *Blobs) DropUploads(owner string) error {
+	b.mu.Lock()
+	var all []*Upload
+	for _, u := range b.uploads {
+		if u.owner == owner {
+			all = append(all, u)
+		}
+	}
+	b.mu.Unlock()
+	for _, u := range all {
+		if err := u.Drop(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *Upload) drop() error {

@@ -155,7 +155,7 @@ func TestQuota(t *testing.T) {
 	onBoth(t, func(t *testing.T, m *machine) {
 		const quota = 3 * ChunkSize
 		begin := func(owner string, seed uint64, n int64) (*Upload, error) {
-			blob := bytesOf(seed, int(min(n, MaxBlob)))
+			blob := bytesOf(seed, int(min(n, 2*ChunkSize)))
 			return m.Blobs.Begin(owner, quota, sha256.Sum256(blob), n)
 		}
 		for _, n := range []int64{0, -1, MaxBlob + 1, 10 << 30} {
@@ -195,6 +195,9 @@ func TestQuota(t *testing.T) {
 		if _, err := begin("ann", 2, 2*ChunkSize); err != nil {
 			t.Errorf("after a deletion: %v", err)
 		}
+		if err := m.Blobs.DropUploads("ann"); err != nil || m.Blobs.Used("ann") != 0 || m.Blobs.Used("bob") != 2*ChunkSize {
+			t.Errorf("DropUploads: %v, ann uses %d, bob %d", err, m.Blobs.Used("ann"), m.Blobs.Used("bob"))
+		}
 	})
 }
 
@@ -217,8 +220,8 @@ func TestUploadAnotherSize(t *testing.T) {
 		if err := errors.Join(appendAll(u, blob), u.Finish()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Blobs.Begin("bob", plenty, d, 7); err == nil {
-			t.Error("a wrong size for a blob that is here was accepted")
+		if _, err := m.Blobs.Begin("bob", plenty, d, 7); !isA[LimitError](err) {
+			t.Errorf("a wrong size for a blob that is here: %v", err)
 		}
 	})
 }

@@ -18,14 +18,18 @@ import (
 // A PrivateKey is an Ed25519 private key that does not print: not by fmt, not in
 // logs, not as JSON or YAML. The zero value is no key.
 type PrivateKey struct {
-	// A pointer, because fmt prints the bytes of an array or slice in an unexported
-	// field of somebody else's struct, whatever methods its type has.
-	key *ed25519.PrivateKey
+	// A function, because fmt prints what is in unexported fields of somebody else's
+	// struct without asking their methods, and follows pointers, but not this.
+	key func() ed25519.PrivateKey
+}
+
+func hold(key ed25519.PrivateKey) PrivateKey {
+	return PrivateKey{func() ed25519.PrivateKey { return key }}
 }
 
 func newPrivateKey() (PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	return PrivateKey{&key}, err
+	return hold(key), err
 }
 
 // Ed25519 is the key itself, for who signs with it; nil if there is none.
@@ -33,7 +37,7 @@ func (k PrivateKey) Ed25519() ed25519.PrivateKey {
 	if k.key == nil {
 		return nil
 	}
-	return *k.key
+	return k.key()
 }
 
 // Public is the public key, zero if there is none.
@@ -41,7 +45,7 @@ func (k PrivateKey) Public() ledger.Key {
 	if k.key == nil {
 		return ledger.Key{}
 	}
-	return ledger.Key(k.key.Public().(ed25519.PublicKey))
+	return ledger.Key(k.key().Public().(ed25519.PublicKey))
 }
 
 const secret = "[secret]"
@@ -162,5 +166,5 @@ func readKey(name string) (PrivateKey, error) {
 	if err != nil || !ok {
 		return PrivateKey{}, fmt.Errorf("%s: not an Ed25519 key in PKCS #8; restore it from its backup", name)
 	}
-	return PrivateKey{&key}, nil
+	return hold(key), nil
 }

@@ -7,15 +7,25 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/commonseal/commonseal/ledger"
 )
+
+const (
+	maxYAML   = 128 << 10 // bytes; a network of 256 validators has half of it
+	maxNested = 512       // brackets, and sequences in sequences
+)
+
+// fractions are the keys, in all our files, whose values need not be whole.
+var fractions = []string{"max_rate", "validation"}
 
 // readYAML reads one document into a struct, and refuses keys that it has no
 // field for, repeated keys and references. Errors are "NAME:line:column: cause".
@@ -28,16 +38,18 @@ func readYAML(name string, into any) error {
 }
 
 func parseYAML(name string, b []byte, into any) error {
+	// The parser takes long over what is nested deep.
+	if len(b) > maxYAML || bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{"))+bytes.Count(b, []byte("- - ")) > maxNested {
+		return fmt.Errorf("%s: not a file of at most %d bytes that is hardly nested", name, maxYAML)
+	}
 	file, err := parser.ParseBytes(b, 0)
 	if err == nil {
-		var refs references
+		var v visitor
 		for _, doc := range file.Docs {
-			ast.Walk(&refs, doc)
+			ast.Walk(&v, doc)
 		}
-		// They make a small file large, and no file of ours needs one.
-		if refs.node != nil {
-			at := refs.node.GetToken().Position
-			return fmt.Errorf("%s:%d:%d: an anchor or alias; write the value itself", name, at.Line, at.Column)
+		if v.at != nil {
+			return fmt.Errorf("%s:%d:%d: %s", name, v.at.Line, v.at.Column, v.problem)
 		}
 		d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
 		if err = d.Decode(into); err == nil {
@@ -58,17 +70,29 @@ func parseYAML(name string, b []byte, into any) error {
 	return fmt.Errorf("%s:%d:%d: %s", name, at.Line, at.Column, y.GetMessage())
 }
 
-// references finds the first anchor or alias.
-type references struct{ node ast.Node }
+// A visitor finds the first thing that no file of ours needs.
+type visitor struct {
+	problem string
+	at      *token.Position
+}
 
-func (r *references) Visit(n ast.Node) ast.Visitor {
-	switch n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode:
-		if r.node == nil {
-			r.node = n
+func (v *visitor) Visit(n ast.Node) ast.Visitor {
+	switch n := n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode: // they make a small file large
+		v.found(n, "an anchor or alias; write the value itself")
+	case *ast.MappingValueNode:
+		// The decoder would cut a fraction off for a field that is a whole number.
+		if _, is := n.Value.(*ast.FloatNode); is && !slices.Contains(fractions, n.Key.String()) {
+			v.found(n.Value, n.Value.String()+" is no whole number; if it is text, put it in quotes")
 		}
 	}
-	return r
+	return v
+}
+
+func (v *visitor) found(n ast.Node, problem string) {
+	if v.at == nil {
+		v.problem, v.at = problem, n.GetToken().Position
+	}
 }
 
 // appendYAML encodes a struct behind a comment.

@@ -1,0 +1,157 @@
+package ledger
+
+// A ModelRecord is what one node says of the end of a job: the model, and the
+// sum of the companies' encrypted values that is to be opened.
+type ModelRecord struct {
+	Job       Digest
+	Previous  Digest
+	Shares    []Digest // of the last step, in roster order
+	State     Digest   // of the weights that the last map left
+	Remainder Digest   // blob of the public remainder of the shared model
+	Values    Digest   // of the ciphertext to open; zero: none
+	C1        Digest   // of it
+	Ops       []Digest // that led to it
+}
+
+func (*ModelRecord) kind() kind { return 17 }
+func (r *ModelRecord) code(c *coder) {
+	c.digest(&r.Job)
+	c.digest(&r.Previous)
+	c.digests(&r.Shares, MaxParties)
+	c.digest(&r.State)
+	c.digest(&r.Remainder)
+	c.digest(&r.Values)
+	c.digest(&r.C1)
+	c.digests(&r.Ops, MaxInputs)
+}
+
+// Digest is what records of a quorum have in common.
+func (r *ModelRecord) Digest() Digest { return Hash("model-record", appendCoded(nil, r)) }
+
+// Model is the id of the model.
+func (r *ModelRecord) Model() Digest { return Hash("model", r.Job[:], r.State[:], r.Remainder[:]) }
+
+func (r *ModelRecord) apply(s *state, from sender) Result {
+	j, res := s.recorder(r.Job, from)
+	if res.Code != OK {
+		return res
+	}
+	at := key(keyModelVote, j.ID, from.name)
+	if res := s.once(at, r); res.Code != OK {
+		return res
+	}
+	t, _ := TaskOf(s, j.Task)
+	e, _ := EpochOf(s, t.Epoch)
+	switch {
+	case !j.State.Works() || j.Step != j.Steps+1:
+		return refuse(WrongState, "job %x is in state %d at step %d of %d", j.ID[:6], j.State, j.Step, j.Steps)
+	case r.Previous != j.Last:
+		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
+	case len(r.Shares) != len(e.Parties):
+		return refuse(Malformed, "%d shares of the last step; there are %d", len(r.Shares), len(e.Parties))
+	case (r.Values == Digest{}) != (r.C1 == Digest{}):
+		return refuse(Malformed, "values without their c1, or a c1 of none")
+	case r.Values != Digest{} && len(j.Valued) == 0:
+		return refuse(Malformed, "values of job %x, which values nothing", j.ID[:6])
+	case r.Values != Digest{} && e.Releases >= s.genesis.Releases:
+		return refuse(OverLimit, "%d releases were opened in key epoch %d, all that its flooding is made for; make new keys", e.Releases, e.Number)
+	}
+	if r.Values != (Digest{}) {
+		if res := s.unticketed([]Digest{r.C1}); res.Code != OK {
+			return res
+		}
+	}
+	s.put(at, r)
+	return s.conclude(j, t, e)
+}
+
+// conclude records the model when enough owners have recorded the same.
+func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
+	first, voices := (*ModelRecord)(nil), map[string]bool{}
+	for _, n := range j.Nodes {
+		r, ok := ModelRecordOf(s, j.ID, n)
+		if !ok || !s.voice(voices, n) {
+			continue
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Digest() != first.Digest() {
+			return s.move(j, Disputed)
+		}
+	}
+	if len(voices) < int(j.Quorum) {
+		return Result{}
+	}
+	if first.Values != (Digest{}) {
+		if res := s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: first.Digest(), C1s: []Digest{first.C1}}); res.Code != OK {
+			return res
+		}
+		e.Releases++
+		s.put(key(keyEpoch, e.Number), e)
+	}
+	m := &Model{ID: first.Model(), Job: j.ID, Task: t.ID, Epoch: e.Number, State: first.State, Remainder: first.Remainder,
+		Values: first.Values, Waiting: e.Parties}
+	s.put(key(keyModel, m.ID), m)
+	j.Model, j.Last = m.ID, first.Digest()
+	return s.move(j, Concluded)
+}
+
+// Values are the companies' contribution values as one node opened them, in
+// roster order and units of 2^-32.
+type Values struct {
+	Job    Digest
+	Shares []Digest // of the release, in roster order
+	Values []int64
+}
+
+func (*Values) kind() kind { return 18 }
+func (x *Values) code(c *coder) {
+	c.digest(&x.Job)
+	c.digests(&x.Shares, MaxParties)
+	list(c, &x.Values, MaxParties, c.i64)
+}
+
+func (x *Values) apply(s *state, from sender) Result {
+	j, res := s.recorder(x.Job, from)
+	if res.Code != OK {
+		return res
+	}
+	at := key(keyValueVote, j.ID, from.name)
+	if res := s.once(at, x); res.Code != OK {
+		return res
+	}
+	m, ok := ModelOf(s, j.Model)
+	if j.State != JobDone || !ok || m.Values == (Digest{}) {
+		return refuse(WrongState, "job %x has no values to open", j.ID[:6])
+	}
+	e, _ := EpochOf(s, m.Epoch)
+	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
+		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
+	}
+	s.put(at, x)
+	if len(m.Opened) > 0 {
+		return Result{}
+	}
+	voices := map[string]bool{}
+	for _, n := range j.Nodes {
+		if v, ok := ValuesOf(s, j.ID, n); ok && string(appendCoded(nil, v)) == string(appendCoded(nil, x)) {
+			s.voice(voices, n)
+		}
+	}
+	if len(voices) >= int(j.Quorum) {
+		m.Opened = x.Values
+		s.put(key(keyModel, m.ID), m)
+	}
+	return Result{}
+}
+
+// ModelRecordOf is what a node recorded of a job's end.
+func ModelRecordOf(v View, job Digest, node string) (*ModelRecord, bool) {
+	return load[ModelRecord](v, key(keyModelVote, job, node))
+}
+
+// ValuesOf is what values a node opened.
+func ValuesOf(v View, job Digest, node string) (*Values, bool) {
+	return load[Values](v, key(keyValueVote, job, node))
+}
