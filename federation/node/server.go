@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +19,8 @@ const (
 	// answerTime is how long a server may take for one before its stream is cut.
 	// It is more than the patience of a querier: one late answer is no reason.
 	answerTime = 2 * patience
-	// detailBytes is what is passed on of a server's own words.
-	detailBytes = 256
+	// detailRunes is what is passed on of a server's own words.
+	detailRunes = 256
 )
 
 type serveStream = grpc.BidiStreamingServer[commonsealv1.ServeRequest, commonsealv1.ServeResponse]
@@ -192,8 +191,7 @@ func (s *server) ask(ctx context.Context, envelope, query []byte) ([]byte, error
 	select {
 	case a := <-q.answered:
 		if a.Code != commonsealv1.RefusalCode_REFUSAL_CODE_UNSPECIFIED {
-			detail := strings.ToValidUTF8(a.Detail, "?")
-			return nil, gate.Refuse(a.Code, "", "%s refuses: %.*s", s.name, detailBytes, detail)
+			return nil, gate.Refuse(a.Code, "", "%s refuses: %.*s", s.name, detailRunes, a.Detail)
 		}
 		return a.Answer, nil
 	case <-s.gone:

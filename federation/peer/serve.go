@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -91,7 +92,7 @@ func (a *answers) give(ctx context.Context, q *commonsealv1.ServeResponse) {
 	case err == nil:
 		out.Answer = b
 	case errors.As(err, &r):
-		out.Code, out.Detail = r.Code, r.Error()
+		out.Code, out.Detail = r.Code, strings.ToValidUTF8(r.Error(), "?") // else it would not be sent
 	default:
 		out.Code, out.Detail = commonsealv1.RefusalCode_REFUSAL_CODE_INTERNAL, "a fault of the server"
 	}

@@ -88,7 +88,7 @@ func TestPutResumes(t *testing.T) {
 		t.Run(fmt.Sprint(chunk), func(t *testing.T) {
 			t.Parallel()
 			h := open(t, false)
-			w := newCable(t, h.lis.Addr().String(), false, 20<<10+chunk*gate.ChunkBytes-chunk/5*900<<10)
+			w := newCable(t, h.lis.Addr().String(), false, 100<<10+chunk*gate.ChunkBytes-chunk/5*900<<10)
 			p := h.dial(t, "ann", w.lis.Addr().String())
 			post := h.listing("ann", blob)
 			if err := p.Put(t.Context(), post, blob); err != nil {
@@ -118,7 +118,7 @@ func TestGetResumes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := newCable(t, h.lis.Addr().String(), true, 20<<10+chunk*gate.ChunkBytes-chunk/5*900<<10)
+			w := newCable(t, h.lis.Addr().String(), true, 100<<10+chunk*gate.ChunkBytes-chunk/5*900<<10)
 			p := h.dial(t, "bob", w.lis.Addr().String())
 			got, err := p.Get(t.Context(), d)
 			if chunk == 0 { // nothing came, so that nothing resumes
