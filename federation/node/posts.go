@@ -21,6 +21,7 @@ type posts struct {
 	// Manifests of contributions, by digest. Two of different companies are never
 	// equal, as the ciphertexts they list are not.
 	manifests map[ledger.Digest]ledger.Post
+	rows      map[ledger.Digest]ledger.Key // who put a blob of rows first
 	count     uint64
 	changed   chan struct{} // closed when a post is added
 }
@@ -33,7 +34,7 @@ type entry struct {
 
 func (p *posts) init() {
 	p.byKey, p.byScope, p.changed = map[string]ledger.Post{}, map[ledger.Digest][]entry{}, make(chan struct{})
-	p.manifests = map[ledger.Digest]ledger.Post{}
+	p.manifests, p.rows = map[ledger.Digest]ledger.Post{}, map[ledger.Digest]ledger.Key{}
 }
 
 func (p *posts) get(like ledger.Post) (ledger.Post, bool) {
@@ -42,6 +43,17 @@ func (p *posts) get(like ledger.Post) (ledger.Post, bool) {
 	post, ok := p.byKey[string(like.Key())]
 	return post, ok
 }
+
+// owner is who put a blob of rows first, if p is of rows.
+func (p *posts) owner(post ledger.Post) (ledger.Key, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first, ok := p.rows[post.Blob]
+	return first, ok && isRows(post.Kind)
+}
+
+// isRows says whether a post is of a company's encrypted rows.
+func isRows(k ledger.PostKind) bool { return k == ledger.PostCiphertext || k == ledger.PostManifest }
 
 func (p *posts) manifest(d ledger.Digest) (ledger.Post, bool) {
 	p.mu.Lock()
@@ -59,6 +71,9 @@ func (p *posts) add(post ledger.Post) {
 	}
 	p.count++
 	p.byKey[k] = post
+	if _, ok := p.rows[post.Blob]; !ok && isRows(post.Kind) {
+		p.rows[post.Blob] = post.Sender
+	}
 	if _, ok := p.manifests[post.Blob]; !ok && post.Kind == ledger.PostManifest {
 		p.manifests[post.Blob] = post // of whoever put it first
 	}
@@ -134,6 +149,9 @@ func (n *Node) Keep(ctx context.Context, p ledger.Post) error {
 		}
 		return n.equivocated(ctx, first, p)
 	}
+	if first, ok := n.posts.owner(p); ok && first != p.Sender {
+		return refused(Forbidden, "blob %x is %x's; what somebody else encrypted is not taken for one's own", p.Blob[:6], first[:6])
+	}
 	if err := n.decodes(p); err != nil {
 		return err
 	}
@@ -182,7 +200,12 @@ func (n *Node) Held(manifest ledger.Digest) (ledger.Held, uint64, error) {
 		return ledger.Held{}, 0, refused(Malformed, "%v", err)
 	}
 	total := uint64(len(b))
-	for _, d := range m.Digests {
+	for i, d := range m.Digests {
+		// Rows are the company's own if it put each ciphertext itself, first.
+		own, ok := n.posts.get(ledger.Post{Scope: post.Scope, Kind: ledger.PostCiphertext, Step: post.Step, Index: uint16(i), Sender: post.Sender})
+		if !ok || own.Blob != d {
+			return ledger.Held{}, 0, refused(NotYet, "ciphertext %d of the manifest is not here as its company's own", i)
+		}
 		size, err := n.Store.Blobs.Size(d)
 		if err != nil {
 			return ledger.Held{}, 0, refused(NotYet, "ciphertext %x is not here yet", d[:6])

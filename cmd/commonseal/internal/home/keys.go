@@ -143,6 +143,14 @@ func writeKey(name string, k PrivateKey) error {
 	return writeFile(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
+// private refuses a file that others than its owner may read.
+func private(name string, mode fs.FileMode) error {
+	if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return fmt.Errorf("%s: others than its owner may read it (mode %04o); if nobody did, run chmod 600 on it, else have the member revoked", name, mode.Perm())
+	}
+	return nil
+}
+
 // readKey reads one key, unless others may read it too. No error has any of its
 // bytes.
 func readKey(name string) (PrivateKey, error) {
@@ -150,8 +158,8 @@ func readKey(name string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return PrivateKey{}, fmt.Errorf("%s: others than its owner may read it (mode %04o); if nobody did, run chmod 600 on it, else have the member revoked", name, mode)
+	if err := private(name, info.Mode()); err != nil {
+		return PrivateKey{}, err
 	}
 	b, err := readSmall(name)
 	if err != nil {

@@ -153,7 +153,7 @@ func TestKeygen(t *testing.T) {
 		m    MemberFile
 	}{
 		{"its name is not", MemberFile{Member: ledger.Member{Name: "../ann", Owner: "Ann", Roles: ledger.Company}}},
-		{"it names no owner", MemberFile{Member: ledger.Member{Name: "ann", Roles: ledger.Company}}},
+		{"its owner is not 1 to 64 bytes", MemberFile{Member: ledger.Member{Name: "ann", Roles: ledger.Company}}},
 		{"only aggregators and validators are dialled", MemberFile{Member: ledger.Member{Name: "ann", Owner: "Ann", Roles: ledger.Company, Address: "a:1"}}},
 		{"it has no address", MemberFile{Member: ledger.Member{Name: "ann", Owner: "Ann", Roles: ledger.Aggregator}}},
 		{"is not HOST:PORT", MemberFile{Member: ledger.Member{Name: "ann", Owner: "Ann", Roles: ledger.Aggregator, Address: ":1"}}},

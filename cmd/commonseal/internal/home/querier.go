@@ -1,7 +1,7 @@
 package home
 
 import (
-	"crypto/sha256"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,18 +118,24 @@ func ReadQuerierFile(name string) (f QuerierFile, err error) {
 const seedFile = "seed"
 
 // Seed is the root secret of a home, made when it is first asked for. Back it up
-// with the keys: a share of a collective key is derived from it.
+// with the keys: a share of a collective key is derived from it. It is refused if
+// others than its owner may read it.
 func Seed(dir string) (seed [32]byte, err error) {
 	name := filepath.Join(dir, seedFile)
-	b, err := os.ReadFile(name)
+	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		key, err := newPrivateKey()
-		if err != nil {
+		if _, err := rand.Read(seed[:]); err != nil {
 			return seed, err
 		}
-		seed = sha256.Sum256(key.Ed25519().Seed())
 		return seed, writeFile(name, seed[:], 0o600)
 	}
+	if err != nil {
+		return seed, err
+	}
+	if err := private(name, info.Mode()); err != nil {
+		return seed, err
+	}
+	b, err := readSmall(name)
 	if err == nil && len(b) != len(seed) {
 		err = fmt.Errorf("%s has %d bytes, not %d; restore it from its backup", name, len(b), len(seed))
 	}
