@@ -21,7 +21,8 @@ type coder struct {
 	err     error
 }
 
-// A coded value describes its fields to a coder.
+// A coded value describes its fields to a coder. Writing changes none of them:
+// several goroutines may encode what shares memory.
 type coded interface{ code(c *coder) }
 
 // appendCoded adds the encoding of v to dst.
@@ -79,7 +80,9 @@ func (c *coder) u64(v *uint64) {
 func (c *coder) i64(v *int64) {
 	u := uint64(*v)
 	c.u64(&u)
-	*v = int64(u)
+	if c.reading {
+		*v = int64(u)
+	}
 }
 
 func (c *coder) u32(v *uint32) {
@@ -93,7 +96,9 @@ func (c *coder) u32(v *uint32) {
 func (c *coder) i32(v *int32) {
 	u := uint32(*v)
 	c.u32(&u)
-	*v = int32(u)
+	if c.reading {
+		*v = int32(u)
+	}
 }
 
 func (c *coder) u16(v *uint16) {
@@ -121,7 +126,9 @@ func (c *coder) flag(v *bool) {
 	if b > 1 {
 		c.fail("a flag of %d", b)
 	}
-	*v = b == 1
+	if c.reading {
+		*v = b == 1
+	}
 }
 
 func (c *coder) digest(v *Digest) {
@@ -173,7 +180,9 @@ func (c *coder) text(v *string, limit int) {
 	if !utf8.Valid(b) {
 		c.fail("text that is no UTF-8")
 	}
-	*v = string(b)
+	if c.reading {
+		*v = string(b)
+	}
 }
 
 // name codes what members, queriers and tasks are called.

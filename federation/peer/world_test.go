@@ -227,12 +227,10 @@ func (w *world) task(name string, local bool) ledger.Digest {
 
 // manifest is a list of n digests, 7+32n bytes.
 func manifest(seed uint64, n int) []byte {
-	random := rand.New(rand.NewPCG(seed, 0))
+	random := rand.NewChaCha8(some(seed))
 	m := wire.Manifest{Vectors: 1, Digests: make([]ledger.Digest, n)}
 	for i := range m.Digests {
-		for j := range m.Digests[i] {
-			m.Digests[i][j] = byte(random.Uint32())
-		}
+		random.Read(m.Digests[i][:])
 	}
 	return m.Append(nil)
 }
