@@ -29,8 +29,8 @@ type job struct {
 }
 
 // vouches says whether a node said that it holds a contribution.
-func vouches(v ledger.View, m *ledger.Member, h ledger.Held, said *ledger.Contribute) bool {
-	return ed25519.Verify(m.Signing[:], ledger.HeldMessage(ledger.GenesisOf(v).Chain, said.Manifest, said.Bytes), h.Signature[:])
+func vouches(m *ledger.Member, h ledger.Held, company string, said *ledger.Contribute) bool {
+	return ed25519.Verify(m.Signing[:], ledger.HeldMessage(said.Task, company, said.Manifest, said.Bytes), h.Signature[:])
 }
 
 // approve consents to answer for a job that the policy allows.

@@ -143,7 +143,7 @@ func (a *Agent) held(ctx context.Context, v ledger.View, t *ledger.Task, said *l
 			continue
 		}
 		h, bytes, err := peers[n].Held(ctx, said.Manifest)
-		if err != nil || bytes != said.Bytes || h.Node != n || !vouches(v, m, h, said) {
+		if err != nil || bytes != said.Bytes || h.Node != n || !vouches(m, h, a.Name, said) {
 			continue // not yet, or not so
 		}
 		owners[m.Owner] = true
