@@ -88,7 +88,8 @@ type Agent struct {
 	jobs    map[ledger.Digest]*job
 	rows    map[ledger.Digest]*rows // by task, until they are contributed
 
-	mu       sync.Mutex // guards what Answer reads
+	mu       sync.Mutex // guards what Answer reads: what follows; and refused
+	chain    string
 	servers  map[ledger.Digest]*server
 	queriers map[string]*querier
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/commonseal/commonseal/federation"
@@ -22,6 +23,7 @@ type job struct {
 	keys    *epochKeys
 	rounds  map[uint16]*multiparty.Round // the last two
 	left    map[uint16][]*he.Ciphertext  // what a step's map left, for a witness: likewise
+	rest    []*big.Int                   // the remainder that the last map left, likewise
 	witness *replay.Evaluator
 	local   *local
 }

@@ -79,10 +79,17 @@ func fetch(ctx context.Context, peers map[string]Peer, nodes func(map[string]Pee
 // pages bounds what is heard from one node in a round.
 const pages = 16
 
+// afresh is every how many rounds all posts are heard from the beginning: a node
+// that was started again may number them otherwise.
+const afresh = 64
+
 // pull hears the nodes' posts of jobs that the company computes for. All that
 // it wants of them is what maps left.
 func (a *Agent) pull(ctx context.Context, v ledger.View) {
 	peers := a.Peers()
+	if a.round%afresh == 0 {
+		clear(a.cursors)
+	}
 	for _, scope := range federation.CompanyScopes(v, a.Name) {
 		j, ok := ledger.JobOf(v, scope)
 		if !ok {

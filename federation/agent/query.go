@@ -29,12 +29,11 @@ type querier struct {
 // the same envelope is free and gives the same bytes. What is not answered is a
 // [*gate.Refusal]. Safe for concurrent use.
 func (a *Agent) Answer(ctx context.Context, envelope, query []byte) ([]byte, error) {
-	v := a.Ledger.View()
-	g := ledger.GenesisOf(v)
-	if g == nil {
+	v, chain := a.Ledger.View(), a.chainName()
+	if chain == "" {
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_NOT_READY, "ask again later", "this company has no copy of the ledger yet")
 	}
-	e, err := wire.ParseQuery(g.Chain, envelope)
+	e, err := wire.ParseQuery(chain, envelope)
 	if err != nil {
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "", "%v", err)
 	}
@@ -60,7 +59,7 @@ func (a *Agent) Answer(ctx context.Context, envelope, query []byte) ([]byte, err
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "", "%v", err)
 	}
 	who := a.querierOf(q)
-	key, err := a.admit(ctx, v, g.Chain, q, who, e, sha256.Sum256(envelope))
+	key, err := a.admit(ctx, v, chain, q, who, e, sha256.Sum256(envelope))
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +68,14 @@ func (a *Agent) Answer(ctx context.Context, envelope, query []byte) ([]byte, err
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_MALFORMED, "", "%v", err)
 	}
 	return answer.Append(nil), nil
+}
+
+// chainName is the chain's, once there is one. To read it in every query, with all
+// members of the genesis, would cost more than the rest of the envelope.
+func (a *Agent) chainName() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.chain
 }
 
 // querierOf is what is remembered of a querier. One that was admitted anew, with

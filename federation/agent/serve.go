@@ -77,6 +77,11 @@ func (a *Agent) serve(ctx context.Context, v ledger.View, d federation.Serve) (b
 	if _, err := a.modelShare(m); err != nil {
 		return false, err
 	}
+	if isStrict(v) {
+		if err := a.witnessModel(ctx, v, m); err != nil {
+			return false, err
+		}
+	}
 	pair, err := multiparty.PairKey(keys.epoch.Roster, m.ID, keys.secrets.Index, a.serverSeed())
 	if err != nil {
 		return false, &RefusedError{err}
@@ -144,6 +149,7 @@ func (a *Agent) openServer(ctx context.Context, v ledger.View, m *ledger.Model) 
 	width := int(t.Packing.Width)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.chain = ledger.GenesisOf(v).Chain
 	a.servers[m.ID] = &server{Server: s, model: m, width: width, rows: a.Profiles.Serve.N() / width}
 	return nil
 }

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/commonseal/commonseal/federation"
@@ -114,11 +116,11 @@ func (a *Agent) leftBy(ctx context.Context, v ledger.View, w *job, step uint16, 
 			return nil, &RefusedError{err}
 		}
 	}
-	out, _, err := round.Finish(parsed)
+	out, rest, err := round.Finish(parsed)
 	if err != nil {
 		return nil, &RefusedError{err}
 	}
-	w.left[step] = out
+	w.left[step], w.rest = out, rest
 	if step > 0 && !w.IsValued(step-1) { // others are valued in the end
 		delete(w.left, step-1)
 	}
@@ -176,6 +178,35 @@ func (a *Agent) witnessValues(ctx context.Context, v ledger.View, w *job, record
 	}
 	if sum == nil || sum.Digest() != record.Values {
 		return &RefusedError{&ProvenanceError{Job: w.ID, Step: w.Steps + 1, Detail: "replayed, the values have another digest"}}
+	}
+	return nil
+}
+
+// witnessModel replays what the last map left: the weights that a model is named
+// after, and its public remainder.
+func (a *Agent) witnessModel(ctx context.Context, v ledger.View, m *ledger.Model) error {
+	j, ok := ledger.JobOf(v, m.Job)
+	if !ok {
+		return fmt.Errorf("no job %x", m.Job[:6])
+	}
+	w, err := a.jobOf(ctx, v, j)
+	if err != nil {
+		return err
+	}
+	record := concluded(v, j)
+	if record == nil || record.Model() != m.ID {
+		return never("model %x is not what job %x ended with", m.ID[:6], j.ID[:6])
+	}
+	left, err := a.leftBy(ctx, v, w, w.Steps, record.Shares)
+	if err != nil {
+		return err
+	}
+	rest, err := multiparty.NewModelShare(a.Profiles.Serve, w.rest)
+	if err != nil {
+		return &RefusedError{err}
+	}
+	if left[1].Digest() != record.State || sha256.Sum256(rest.Append(nil)) != record.Remainder {
+		return &RefusedError{&ProvenanceError{Job: j.ID, Step: w.Steps + 1, Detail: "replayed, the model has other digests"}}
 	}
 	return nil
 }

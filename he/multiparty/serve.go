@@ -31,7 +31,8 @@ func NewModelShare(p *he.Profile, weights []*big.Int) (*ModelShare, error) {
 	return &ModelShare{o}, nil
 }
 
-// Plus is the sum of two shares of one profile and width.
+// Plus is the sum of two shares of one profile and width. It adds without
+// lattigo's vectors, which take eight values at a time: a share may have fewer.
 func (s *ModelShare) Plus(other *ModelShare) (*ModelShare, error) {
 	p := s.object.Profile
 	if other.object.Profile.Digest() != p.Digest() || other.object.Width != s.object.Width {
@@ -39,7 +40,9 @@ func (s *ModelShare) Plus(other *ModelShare) (*ModelShare, error) {
 	}
 	sum := he.NewObject(*s.object)
 	for i, sub := range p.RingQ(p.MaxLevel()).SubRings[:p.MaxLevel()+1] {
-		sub.Add(s.object.Rows[i], other.object.Rows[i], sum.Rows[i])
+		for j, w := range s.object.Rows[i] {
+			sum.Rows[i][j] = ring.CRed(w+other.object.Rows[i][j], sub.Modulus)
+		}
 	}
 	return &ModelShare{sum}, nil
 }
