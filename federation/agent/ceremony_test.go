@@ -219,3 +219,13 @@ func TestKeysAreMadeAgain(t *testing.T) {
 		t.Error("the keys are others")
 	}
 }
+
+// TestOneNodeIsEnough makes keys while one node cannot be dialled.
+func TestOneNodeIsEnough(t *testing.T) {
+	w := found(t, ledger.Quorum, pooled)
+	w.deaf["north"] = true
+	w.until("key epoch 1", func() bool { _, ok := ledger.CurrentEpoch(w.tip); return ok })
+	if n := ledger.Attempts(w.tip, 1); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+}
