@@ -136,7 +136,9 @@ func TestAnswerRefuses(t *testing.T) {
 	w.key("zed")
 	member := &client{w: w, name: "bob", model: c.model, secret: c.secret, public: c.public}
 	ann := w.agents["ann"]
-	ask := func(envelope, query []byte) ([]byte, commonsealv1.RefusalCode) { return refusal(t, ann, envelope, query) }
+	ask := func(envelope, query []byte) ([]byte, commonsealv1.RefusalCode) {
+		return refusal(t, ann, envelope, query)
+	}
 	one, q1 := c.query(1, questions())
 	first, code := ask(one, q1)
 	if code != 0 {
