@@ -15,10 +15,9 @@ import (
 // state of both ceremonies: it says the same again, and the keys are those of a
 // run without restarts.
 func TestCeremonyGoesOnAfterRestarts(t *testing.T) {
-	quiet := ready(t, ledger.Quorum, oneLocal)
+	quiet := brought(t, ledger.Quorum, oneLocal)
 	w := found(t, ledger.Quorum, oneLocal)
 	restarts := map[string]bool{}
-	w.bodies = func(string, ledger.Body) {}
 	step := func() {
 		for _, y := range ledger.Ceremonies(w.tip) {
 			at := fmt.Sprintf("%x/%d/%d", y.ID[:4], y.Stage, y.State)
@@ -66,7 +65,7 @@ func (w *world) piecemeal(so func() bool) {
 // to the end of its ceremonies and contributions. Nothing is lost, and nothing is
 // said twice.
 func TestCrashAtWrites(t *testing.T) {
-	quiet := ready(t, ledger.Quorum, pooled)
+	quiet := brought(t, ledger.Quorum, pooled)
 	want, _ := ledger.ContributionOf(quiet.tip, taskID, ledger.Training, "ann")
 	writes := quiet.stores["ann"].Writes()
 	stride := 5 // odd: sides alternate; every write is fedtest's
@@ -218,5 +217,15 @@ func TestKeysAreMadeAgain(t *testing.T) {
 	}
 	if after.epoch.Train.Digest() != before.epoch.Train.Digest() || after.epoch.KeyDigest != before.epoch.KeyDigest || after.epoch.Roster.CRS != before.epoch.Roster.CRS {
 		t.Error("the keys are others")
+	}
+}
+
+// TestOneNodeIsEnough makes keys while one node cannot be dialled.
+func TestOneNodeIsEnough(t *testing.T) {
+	w := found(t, ledger.Quorum, pooled)
+	w.deaf["north"] = true
+	w.until("key epoch 1", func() bool { _, ok := ledger.CurrentEpoch(w.tip); return ok })
+	if n := ledger.Attempts(w.tip, 1); n != 1 {
+		t.Errorf("%d attempts", n)
 	}
 }

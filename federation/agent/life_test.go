@@ -11,7 +11,7 @@ import (
 func TestLife(t *testing.T) {
 	for _, mode := range []ledger.Mode{ledger.Quorum, ledger.Strict} {
 		t.Run(mode.String(), func(t *testing.T) {
-			w := ready(t, mode, oneLocal)
+			w := brought(t, mode, oneLocal)
 			id := w.openJob(2)
 			w.until("model", func() bool { return w.job(id).State == ledger.JobDone })
 			w.until("values", func() bool { m, _ := ledger.ModelOf(w.tip, w.job(id).Model); return len(m.Opened) == 3 })

@@ -166,7 +166,7 @@ func (a *Agent) send(ctx context.Context, v ledger.View, l *letter) error {
 
 // patience is log2 of the rounds that a node has to copy what another took,
 // before it is sent the same.
-const patience = 3
+const patience = 5
 
 // lost says that a blob is not in the store any more.
 func lost(err error) bool {

@@ -114,6 +114,20 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// refusal is an agent's answer, or why it refuses.
+func refusal(t *testing.T, a *Agent, envelope, query []byte) ([]byte, commonsealv1.RefusalCode) {
+	t.Helper()
+	b, err := a.Answer(context.Background(), envelope, query)
+	var r *gate.Refusal
+	switch {
+	case err == nil:
+		return b, 0
+	case !errors.As(err, &r):
+		t.Fatalf("an error that is no refusal: %v", err)
+	}
+	return nil, r.Code
+}
+
 // TestAnswerRefuses is all that is not answered, and why.
 func TestAnswerRefuses(t *testing.T) {
 	w, c := served(t, 5)
@@ -123,15 +137,7 @@ func TestAnswerRefuses(t *testing.T) {
 	member := &client{w: w, name: "bob", model: c.model, secret: c.secret, public: c.public}
 	ann := w.agents["ann"]
 	ask := func(envelope, query []byte) ([]byte, commonsealv1.RefusalCode) {
-		b, err := ann.Answer(context.Background(), envelope, query)
-		var r *gate.Refusal
-		if err != nil && !errors.As(err, &r) {
-			t.Fatalf("an error that is no refusal: %v", err)
-		}
-		if err != nil {
-			return nil, r.Code
-		}
-		return b, 0
+		return refusal(t, ann, envelope, query)
 	}
 	one, q1 := c.query(1, questions())
 	first, code := ask(one, q1)

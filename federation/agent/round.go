@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -32,6 +34,7 @@ func (a *Agent) attempt(ctx context.Context, key string, do func() (bool, error)
 	var refused *RefusedError
 	switch {
 	case err == nil && did:
+		a.logOf(key).Info("a duty is done")
 		delete(a.waits, key)
 		return true, nil
 	case err == nil:
@@ -39,17 +42,28 @@ func (a *Agent) attempt(ctx context.Context, key string, do func() (bool, error)
 		return false, err
 	case errors.As(err, &refused):
 		if !errors.Is(err, ErrDeclined) { // which is no news: it is asked every round
-			a.Log.Warn("a duty is refused", "duty", key, "cause", err.Error())
+			a.logOf(key).Warn("a duty is refused", "cause", err.Error())
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.refused[key] = err
 		return false, nil
 	default:
-		a.Log.Info("a duty waits", "duty", key, "cause", err.Error())
+		a.logOf(key).Info("a duty waits", "cause", err.Error())
 	}
 	a.waits[key] = a.waits[key].later(a.round)
 	return false, nil
+}
+
+// logOf logs about a duty. What is about one job, task or ceremony has one trace
+// in the logs of all processes: the first eight bytes of its digest.
+func (a *Agent) logOf(key string) *slog.Logger {
+	const trace = 16
+	log := a.Log.With("duty", key)
+	if parts := strings.Split(key, "/"); len(parts) > 1 && len(parts[1]) >= trace {
+		log = log.With("trace", parts[1][:trace])
+	}
+	return log
 }
 
 // A holding is what duties ask of an agent.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,8 +53,12 @@ func found(t *testing.T, mode ledger.Mode, policy func(company string) Policy) *
 	}
 	g := ledger.Genesis{Chain: chainName, Mode: mode, Quorum: 2, Patience: 1 << 40,
 		Train: w.profiles.Train.Digest(), Release: w.profiles.Release.Digest(), Serve: w.profiles.Serve.Digest()}
-	for name, roles := range map[string]ledger.Roles{"ann": ledger.Company, "bob": ledger.Company, "cal": ledger.Company,
-		"north": ledger.Aggregator, "south": ledger.Aggregator, "order": ledger.Validator, "peer": ledger.ModelPeer} {
+	for _, who := range []struct {
+		name  string
+		roles ledger.Roles
+	}{{"ann", ledger.Company}, {"bob", ledger.Company}, {"cal", ledger.Company}, {"north", ledger.Aggregator}, {"south", ledger.Aggregator},
+		{"order", ledger.Validator}, {"peer", ledger.ModelPeer}} {
+		name, roles := who.name, who.roles
 		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: w.key(name), TLS: w.key(name + "/tls")}
 		if roles.Has(ledger.Aggregator) || roles.Has(ledger.Validator) {
 			m.Address = name + ":1"
@@ -68,19 +73,27 @@ func found(t *testing.T, mode ledger.Mode, policy func(company string) Policy) *
 		t.Fatal(err)
 	}
 	w.tip.Write(writes)
+	for _, name := range slices.Concat(nodeNames, companies) {
+		w.stores[name] = store.NewMem()
+	}
+	w.startAll()
+	return w
+}
+
+// startAll starts every process on its store.
+func (w *world) startAll() {
+	w.t.Helper()
 	for _, n := range nodeNames {
-		w.stores[n] = store.NewMem()
+		var err error
 		w.nodes[n], err = node.New(node.Config{Name: n, Signing: w.signing[n], Profiles: w.profiles, Store: w.stores[n].Store, Ledger: follower{w, n},
 			Peer: func(other string) (node.Peer, error) { return link{w, n, other}, nil }})
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 	}
 	for _, c := range companies {
-		w.stores[c] = store.NewMem()
 		w.start(c)
 	}
-	return w
 }
 
 // start starts a company's agent, anew if it ran before.
@@ -296,8 +309,35 @@ func keyed(t *testing.T, mode ledger.Mode, policy func(string) Policy) *world {
 
 var taskID = ledger.TaskID(chainName, "churn")
 
-// ready is a world with the contributions of a task.
+// A base is where worlds with contributions begin.
+type base struct {
+	now    int64
+	tip    *ledger.Memory
+	stores map[string]*store.Mem
+}
+
+// bases are made once, by what they differ in.
+var bases = map[string]base{}
+
+// ready is a world with the contributions of a task, every process just started.
 func ready(t *testing.T, mode ledger.Mode, policy func(string) Policy) *world {
+	t.Helper()
+	kind := fmt.Sprint(mode, policy("cal").Tasks["churn"].Local)
+	if _, ok := bases[kind]; !ok {
+		w := brought(t, mode, policy)
+		bases[kind] = base{w.now, w.tip, w.stores}
+	}
+	w, from := found(t, mode, policy), bases[kind]
+	w.now, w.tip = from.now, from.tip.Clone()
+	for name, s := range from.stores {
+		w.stores[name] = s.Clone()
+	}
+	w.startAll()
+	return w
+}
+
+// brought takes a world from its founding to the contributions of a task.
+func brought(t *testing.T, mode ledger.Mode, policy func(string) Policy) *world {
 	t.Helper()
 	w := keyed(t, mode, policy)
 	w.openTask()
