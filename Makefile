@@ -13,7 +13,7 @@ demo: build # three companies, one of them local, on real rows
 	bin/commonseal simulate --data $(DATA) --label IMORT --companies 3 --local 1 --steps 10
 
 test: # everything, and the fuzz corpora as plain tests
-	CGO_ENABLED=0 go test -timeout 20m ./...
+	CGO_ENABLED=0 go test -timeout 60m ./...
 
 check: # form, vet, staticcheck, .proto files and what is generated from them, races
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "check: not formatted; run gofmt -w on these"; exit 1; }
@@ -23,7 +23,7 @@ check: # form, vet, staticcheck, .proto files and what is generated from them, r
 	@rm -rf bin/generated && $(BUF) generate --template proto/buf.gen.yaml -o bin/generated
 	@diff -r -x '*.proto' bin/generated/proto/commonseal proto/commonseal || { echo "check: generated code is not current; run make proto"; exit 1; }
 	@command -v "$$(go env CC)" >/dev/null || { echo "check: the race detector needs a C compiler; install gcc or set CC"; exit 1; }
-	CGO_ENABLED=1 go test -race -short -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -short -timeout 60m ./...
 
 proto: # Go code from the .proto files
 	$(BUF) generate --template proto/buf.gen.yaml

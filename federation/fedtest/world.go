@@ -277,11 +277,13 @@ func (w *World) describe() string {
 	return s
 }
 
-// Record has the model peer record something, whatever is lost.
+// Record has the model peer record something, the same bytes again and again
+// until it hears what became of them.
 func (w *World) Record(ctx context.Context, body ledger.Body) error {
+	w.peer.catchUp(true)
+	tx := ledger.SignTx(w.Genesis.Chain, w.peer.Now()+ledger.MaxExpiry/2, body, w.signing["peer"])
 	for {
-		w.peer.catchUp(true)
-		r, err := w.peer.Submit(ctx, ledger.SignTx(w.Genesis.Chain, w.peer.Now()+ledger.MaxExpiry/2, body, w.signing["peer"]))
+		r, err := w.peer.Submit(ctx, tx)
 		if err != nil {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/commonseal/commonseal/federation"
 	"github.com/commonseal/commonseal/federation/replay"
@@ -59,6 +60,7 @@ const defaultQuota = 16 << 30
 type Node struct {
 	Config
 	posts   posts
+	keeping sync.Mutex // held while a post is journalled and added
 	serving serving
 
 	unpaid *ledger.Usage // Bill's: a record that is on its way

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,8 +24,8 @@ type posts struct {
 	// equal, as the ciphertexts they list are not.
 	manifests map[ledger.Digest]ledger.Post
 	rows      map[ledger.Digest]ledger.Key // who put a blob of rows first
-	count     uint64
-	changed   chan struct{} // closed when a post is added
+	last      uint64                       // number given
+	changed   chan struct{}                // closed when a post is added
 }
 
 // An entry is a post and its number, from 1.
@@ -31,6 +33,8 @@ type entry struct {
 	number uint64
 	post   ledger.Post
 }
+
+func byNumber(e entry, number uint64) int { return cmp.Compare(e.number, number) }
 
 func (p *posts) init() {
 	p.byKey, p.byScope, p.changed = map[string]ledger.Post{}, map[ledger.Digest][]entry{}, make(chan struct{})
@@ -62,14 +66,24 @@ func (p *posts) manifest(d ledger.Digest) (ledger.Post, bool) {
 	return post, ok
 }
 
-func (p *posts) add(post ledger.Post) {
+// number is the next one to journal a post with. One that is not used in the
+// end leaves a gap.
+func (p *posts) number() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last++
+	return p.last
+}
+
+// add takes in a post that is journalled with its number.
+func (p *posts) add(number uint64, post ledger.Post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := string(post.Key())
 	if _, ok := p.byKey[k]; ok {
 		return
 	}
-	p.count++
+	p.last = max(p.last, number)
 	p.byKey[k] = post
 	if _, ok := p.rows[post.Blob]; !ok && isRows(post.Kind) {
 		p.rows[post.Blob] = post.Sender
@@ -77,7 +91,10 @@ func (p *posts) add(post ledger.Post) {
 	if _, ok := p.manifests[post.Blob]; !ok && post.Kind == ledger.PostManifest {
 		p.manifests[post.Blob] = post // of whoever put it first
 	}
-	p.byScope[post.Scope] = append(p.byScope[post.Scope], entry{p.count, post})
+	// Two that are kept at once may be added the other way round.
+	entries := p.byScope[post.Scope]
+	at, _ := slices.BinarySearchFunc(entries, number, byNumber)
+	p.byScope[post.Scope] = slices.Insert(entries, at, entry{number, post})
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
@@ -96,9 +113,7 @@ func (n *Node) Posts(scope ledger.Digest, kinds []ledger.PostKind, after uint64,
 	defer n.posts.mu.Unlock()
 	var out []ledger.Post
 	entries := n.posts.byScope[scope]
-	at, _ := slices.BinarySearchFunc(entries, after+1, func(e entry, number uint64) int {
-		return int(e.number) - int(number)
-	})
+	at, _ := slices.BinarySearchFunc(entries, after+1, byNumber)
 	for _, e := range entries[at:] {
 		if len(out) == limit {
 			break
@@ -116,10 +131,14 @@ func (n *Node) Posts(scope ledger.Digest, kinds []ledger.PostKind, after uint64,
 func (n *Node) loadPosts() (err error) {
 	failed := n.Store.Journal.Range("post/", func(_ string, b []byte) bool {
 		var p ledger.Post
+		if len(b) < 8 {
+			err = errors.New("a post without a number") // unreachable: Keep wrote it, and the journal verifies what it reads
+			return false
+		}
 		if p, err = ledger.ParsePost(b[8:]); err != nil {
 			return false
 		}
-		n.posts.add(p)
+		n.posts.add(binary.BigEndian.Uint64(b), p)
 		return true
 	})
 	return errors.Join(failed, err)
@@ -155,18 +174,28 @@ func (n *Node) Keep(ctx context.Context, p ledger.Post) error {
 	if err := n.decodes(p); err != nil {
 		return err
 	}
-	key := fmt.Sprintf("post/%x", p.Key())
-	err := n.Store.Journal.Put(key, p.Append(make([]byte, 8)))
-	var conflict *store.ConflictError
-	if errors.As(err, &conflict) { // another came in between
-		if first, ok := n.posts.get(p); ok {
-			return n.equivocated(ctx, first, p)
-		}
-	}
-	if err == nil {
-		n.posts.add(p)
+	first, err := n.journalPost(p)
+	if err == nil && p.Contradicts(first) { // another came in between
+		return n.equivocated(ctx, first, p)
 	}
 	return err
+}
+
+// journalPost writes a post down and adds it, one at a time: its number is part
+// of the record, and peers read on from it after a restart as well. It returns
+// what is held in the post's place, which may be another.
+func (n *Node) journalPost(p ledger.Post) (ledger.Post, error) {
+	n.keeping.Lock()
+	defer n.keeping.Unlock()
+	if first, ok := n.posts.get(p); ok {
+		return first, nil
+	}
+	number := n.posts.number()
+	if err := n.Store.Journal.Put(fmt.Sprintf("post/%x", p.Key()), p.Append(binary.BigEndian.AppendUint64(nil, number))); err != nil {
+		return p, err
+	}
+	n.posts.add(number, p)
+	return p, nil
 }
 
 // equivocated keeps both posts and brings them to the ledger.
