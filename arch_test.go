@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"federation/local":   {"federation/**", "he/**", "ledger", "incentive"},
 	"federation/fedtest": {"federation/**", "he/**", "ledger", "incentive"},
 	"clients/**":         {"clients/**", "federation/peer", "federation/wire", "federation/table", "he", "he/circuit", "ledger", "ledger/gate", "ledger/tree", "ledger/audit", "proto/**"},
+	"docs/data":          {},
 	"cmd/**":             {"**"},
 }
 

@@ -277,6 +277,18 @@ func (c *Client) find(which func(ledger.Tx) bool) (ledger.Digest, error) {
 	return ledger.Digest{}, errors.New("no such transaction is on the ledger")
 }
 
+// Recorded is how many transactions are on the ledger, and their bytes.
+func (c *Client) Recorded() (transactions int, bytes int64, err error) {
+	for i := range c.replica.Leaves() {
+		tx, err := c.replica.Leaf(i)
+		if err != nil {
+			return 0, 0, err
+		}
+		transactions, bytes = transactions+1, bytes+int64(len(tx))
+	}
+	return transactions, bytes, nil
+}
+
 // VerifyReceipt verifies a receipt offline: more than two thirds of the genesis
 // validators signed the state that contains the transaction.
 func VerifyReceipt(receipt []byte, g ledger.Genesis) (audit.Entry, error) {

@@ -24,7 +24,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 // commands are all there are.
 func commands(simulate simulateFunc) []*cobra.Command {
 	return []*cobra.Command{
-		newSimulate(simulate),
+		newDemo(), newSimulate(simulate),
 		newKeygen(), newFound(), newJoin(), newStatus(),
 		newValidator(), newAggregator(), newAgent(),
 		newTask(), newContribute(), newTrain(),

@@ -39,6 +39,9 @@ func (t Table) Row(i int) []float64 {
 	return t.source.values[at : at+d : at+d]
 }
 
+// Place is which record of the file row i was, from 0, the header not counted.
+func (t Table) Place(i int) int { return t.rows[i] }
+
 // Label is -1 or +1.
 func (t Table) Label(i int) float64 { return float64(t.source.labels[t.rows[i]]) }
 
