@@ -1,5 +1,4 @@
 # Commonseal. Needs Go and make; `check` also needs a C compiler (race detector).
-DATA     = docs/data/infant_mortality_2014.csv
 FUZZTIME ?= 30s
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 BUF         = go tool -modfile=tools/buf/go.mod buf
@@ -9,8 +8,8 @@ BUF         = go tool -modfile=tools/buf/go.mod buf
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/commonseal ./cmd/commonseal
 
-demo: build # three companies, one of them local, on real rows
-	bin/commonseal simulate --data $(DATA) --label IMORT --companies 3 --local 1 --steps 10
+demo: build # a federation of separate processes, three companies, on real rows
+	bin/commonseal demo
 
 test: # everything, and the fuzz corpora as plain tests
 	CGO_ENABLED=0 go test -timeout 60m ./...

@@ -36,7 +36,7 @@ func (r *run) follow(ctx context.Context, parts *sync.WaitGroup, fail context.Ca
 }
 
 // compare computes in the clear what was computed under encryption, from the
-// files that were dealt out, and takes stock of what everybody has.
+// files that were dealt out.
 func (r *run) compare() error {
 	training, checking, err := r.split()
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *run) compare() error {
 			out.ValueError = max(out.ValueError, math.Abs(out.Trained.Values[i].Value-values[i]))
 		}
 	}
-	return r.takeStock()
+	return nil
 }
 
 // split sets the rows aside that each agent does: by its home's secret, which

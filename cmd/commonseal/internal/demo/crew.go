@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// grace is how long a process has to stop in good order.
+// grace is how long a process of a demonstration has to stop in good order.
 const grace = 5 * time.Second
 
 // A crew is the processes of a demonstration: those that run until it ends, and
@@ -22,15 +22,21 @@ const grace = 5 * time.Second
 type crew struct {
 	program string
 	logs    string                  // folder
+	grace   time.Duration           // that a process has to stop in good order
 	fail    context.CancelCauseFunc // called with what ended and should not have
 
 	mu       sync.Mutex // guards the rest
 	members  []*member
-	commands map[*os.Process]bool
+	commands map[*os.Process]bool // that run now
 	started  int
 	stopping bool
 	peak     int64 // proportional set sizes of all processes, summed, bytes
 	watching sync.WaitGroup
+}
+
+// newCrew is a crew without processes.
+func newCrew(program, logs string, grace time.Duration, fail context.CancelCauseFunc) *crew {
+	return &crew{program: program, logs: logs, grace: grace, fail: fail, commands: map[*os.Process]bool{}}
 }
 
 // A member is a process that runs until the crew is stopped.
@@ -55,6 +61,18 @@ func (e *DeadError) Error() string {
 // Unwrap is how it ended.
 func (e *DeadError) Unwrap() error { return e.Cause }
 
+// A refusedError says that a command failed, and what it said last.
+type refusedError struct {
+	command, says string
+	cause         error
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("commonseal %s: %s (%v)", e.command, e.says, e.cause)
+}
+
+func (e *refusedError) Unwrap() error { return e.cause }
+
 // A duty is what a process is started with.
 type duty struct {
 	name string
@@ -74,7 +92,7 @@ func (c *crew) command(ctx context.Context, d duty) *exec.Cmd {
 	cmd.Env = append(os.Environ(), d.env...)
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return interrupt(cmd.Process) }
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = c.grace
 	return cmd
 }
 
@@ -144,8 +162,8 @@ func (c *crew) launch(d duty) (*member, error) {
 	return m, nil
 }
 
-// do runs a command to its end and returns what it printed. An error has the
-// last line it wrote.
+// do runs a command to its end and returns what it printed. The error is a
+// [*refusedError] if it failed.
 func (c *crew) do(ctx context.Context, d duty) ([]byte, error) {
 	cmd := c.command(ctx, d)
 	var out, errs bytes.Buffer
@@ -172,7 +190,7 @@ func (c *crew) do(ctx context.Context, d duty) ([]byte, error) {
 	}
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(errs.String()), "\n")
-		return nil, fmt.Errorf("commonseal %s: %s (%w)", d.args[0], strings.TrimPrefix(lines[len(lines)-1], "commonseal: "), err)
+		return nil, &refusedError{command: d.args[0], says: strings.TrimPrefix(lines[len(lines)-1], "commonseal: "), cause: err}
 	}
 	return out.Bytes(), nil
 }
@@ -187,7 +205,7 @@ func (c *crew) stop() {
 		_ = interrupt(m.cmd.Process) // one that has ended is no error
 	}
 	c.mu.Unlock()
-	late := time.NewTimer(grace)
+	late := time.NewTimer(c.grace)
 	defer late.Stop()
 	patient := true
 	for _, m := range members {

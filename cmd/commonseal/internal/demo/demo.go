@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options, progress Progress, shown func(*Report) 
 	outer := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	r := &run{Options: o, progress: progress, dir: dir, report: &Report{Companies: o.Companies, Local: o.Local, Steps: o.Steps, Folder: dir}}
-	r.crew = &crew{program: o.Program, logs: filepath.Join(dir, "logs"), fail: fail, commands: map[*os.Process]bool{}}
+	r.crew = newCrew(o.Program, filepath.Join(dir, "logs"), grace, fail)
 	var parts sync.WaitGroup
 	defer func() {
 		fail(nil)
@@ -111,7 +111,11 @@ func (r *run) show(ctx context.Context, follow func()) error {
 		}
 		r.report.Phases = append(r.report.Phases, Phase{phase.name, time.Since(start).Seconds()})
 	}
-	return r.compare()
+	// The nodes record what they answered every few seconds.
+	if err := together(ctx, r.bill, func(context.Context) error { return r.compare() }); err != nil {
+		return err
+	}
+	return r.takeStock()
 }
 
 // together runs all of some things at once, and returns when all have ended:

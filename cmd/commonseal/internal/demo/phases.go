@@ -16,11 +16,16 @@ import (
 // makeKeys waits for the ceremony, in which the companies' agents make the common
 // key that nobody holds.
 func (r *run) makeKeys(ctx context.Context) error {
+	stages := 1
 	return r.until(ctx, func(v ledger.View) bool {
 		for _, y := range ledger.Ceremonies(v) {
-			r.progress("keys", int(y.Stage), len(y.Stages))
+			stages = len(y.Stages)
+			r.progress("keys", min(int(y.Stage), stages-1), stages)
 		}
 		_, done := ledger.CurrentEpoch(v)
+		if done {
+			r.progress("keys", stages, stages)
+		}
 		return done
 	})
 }
@@ -139,26 +144,15 @@ func (r *run) ask(ctx context.Context) error {
 	return nil
 }
 
-// audit reads who asked how much, verifies a receipt, and shows that a receipt
-// with one bit flipped is refused.
+// audit verifies a receipt, and shows that a receipt with one bit flipped is
+// refused.
 func (r *run) audit(ctx context.Context) error {
-	b, err := r.command(ctx, "usage", "--home", r.path(peer), "--json")
-	if err != nil {
-		return err
-	}
-	var u struct {
-		Queriers []Usage `json:"queriers"`
-	}
-	if err := json.Unmarshal(b, &u); err != nil {
-		return err
-	}
-	r.report.Usage = u.Queriers
 	verified, err := r.command(ctx, "audit", "receipt", r.receipt(0), "--genesis", r.genesis())
 	if err != nil {
 		return err
 	}
 	r.report.Receipt, _, _ = strings.Cut(strings.TrimPrefix(string(verified), "verified     "), "\n")
-	b, err = os.ReadFile(r.receipt(0))
+	b, err := os.ReadFile(r.receipt(0))
 	if err != nil {
 		return err
 	}
@@ -167,13 +161,35 @@ func (r *run) audit(ctx context.Context) error {
 	if err := os.WriteFile(forged, b, 0o600); err != nil {
 		return err
 	}
-	_, refused := r.command(ctx, "audit", "receipt", forged, "--genesis", r.genesis())
-	if refused == nil {
+	_, err = r.command(ctx, "audit", "receipt", forged, "--genesis", r.genesis())
+	var refused *refusedError
+	switch {
+	case err == nil:
 		return errors.New("a receipt with one bit flipped verifies")
+	case !errors.As(err, &refused):
+		return err
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	_, r.report.Forged, _ = strings.Cut(refused.Error(), "does not verify: ")
+	_, r.report.Forged, _ = strings.Cut(refused.says, "does not verify: ")
 	return nil
+}
+
+// bill waits until the nodes have recorded the answers, and reads who asked how
+// much.
+func (r *run) bill(ctx context.Context) error {
+	if err := r.until(ctx, func(v ledger.View) bool {
+		q, ok := ledger.QuerierOf(v, querier)
+		return ok && q.Used >= uint64(r.report.Answers.Asked)
+	}); err != nil {
+		return err
+	}
+	b, err := r.command(ctx, "usage", "--home", r.path(peer), "--json")
+	if err != nil {
+		return err
+	}
+	var u struct {
+		Queriers []Usage `json:"queriers"`
+	}
+	err = json.Unmarshal(b, &u)
+	r.report.Usage = u.Queriers
+	return err
 }

@@ -12,8 +12,8 @@ import (
 // Write writes the report for people: one screen.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s: %s rows of %d columns, predicting %s. %d companies, %d aggregators of different owners,\n%d validators and a querier were %s processes in all, each with its own keys and folder.\n\n",
-		r.File, thousands(r.Rows), r.Columns, r.Label, r.Companies, len(aggregators), validators, thousands(r.Processes))
+	fmt.Fprintf(&b, "\n%s: %s rows of %d columns, predicting %s. %d companies, %d aggregators of different\nowners, %d validators, a model peer and a querier, each with its own keys and folder: %d processes that ran, %d in all.\n\n",
+		r.File, thousands(r.Rows), r.Columns, r.Label, r.Companies, len(aggregators), validators, validators+len(aggregators)+r.Companies, r.Processes)
 	r.writeCompanies(&b)
 	r.writeTogether(&b)
 	r.writeSeen(&b)
@@ -40,8 +40,8 @@ func (r *Report) writeCompanies(b *strings.Builder) {
 func (r *Report) writeTogether(b *strings.Builder) {
 	fmt.Fprintf(b, "\nTogether, on %s test rows\n", thousands(r.TestRows))
 	t := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(t, "  encrypted queries\tAUC %.4f\taccuracy %.4f: each answer under the querier's own key, from %d servers\n", r.Answers.AUC, r.Answers.Accuracy, r.Companies)
-	fmt.Fprintf(t, "  cleartext twin\tAUC %.4f\tthe same polynomial and steps; a margin differs by up to %.1g, a value by %.1g\n", r.AUCTwin, r.AnswerError, r.ValueError)
+	fmt.Fprintf(t, "  encrypted queries\tAUC %.4f\taccuracy %.4f, each answer under the querier's own key\n", r.Answers.AUC, r.Answers.Accuracy)
+	fmt.Fprintf(t, "  cleartext twin\tAUC %.4f\tthe same polynomial; margins differ by up to %.1g, values by %.1g\n", r.AUCTwin, r.AnswerError, r.ValueError)
 	fmt.Fprintf(t, "  exact plaintext\tAUC %.4f\tthe sigmoid itself, on everybody's rows in one place\n", r.AUCPlaintext)
 	_ = t.Flush()
 	b.WriteString("\nOn the ledger\n")
@@ -61,13 +61,13 @@ func (r *Report) writeSeen(b *strings.Builder) {
 	row := func(role, size, has, never string) { fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", role, size, has, never) }
 	row("role", "stored", "has", "never had")
 	_, store, n := r.stock("company")
-	row("company", perOne(store, n), "its own rows and key share; of others counts and digests", "a row or update of another, the model")
+	row("company", perOne(store, n), "its rows, its key share; of others counts and digests", "another's rows or updates, the model")
 	_, store, n = r.stock("aggregator")
 	row("aggregator", perOne(store, n), "ciphertexts and masked shares", "a key, a row, the model, an answer")
 	records, _, n := r.stock("validator")
-	row("validator", perOne(records, n), fmt.Sprintf("%s signed transactions, %s: digests and counts", thousands(r.Transactions), kilobytes(r.LedgerBytes)), "a ciphertext")
-	row("model peer", "nothing", "that the model exists, and values of companies' rows", "the model, a row")
-	row("querier", "keys", fmt.Sprintf("its %s rows and their answers", thousands(r.Answers.Rows)), "the model, but what answers tell; a training row")
+	row("validator", perOne(records, n), fmt.Sprintf("%s transactions, %s: digests and counts", thousands(r.Transactions), kilobytes(r.LedgerBytes)), "a ciphertext")
+	row("model peer", "nothing", "the model's name, the values of companies' rows", "the model, a row")
+	row("querier", "keys", fmt.Sprintf("its %s rows and their answers", thousands(r.Answers.Rows)), "the model itself, a training row")
 	row("network", "nothing", "who talks to whom, when, how much: mutual TLS 1.3", "a message")
 	_ = t.Flush()
 }
@@ -91,7 +91,7 @@ func (r *Report) writeCost(b *strings.Builder) {
 	t := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
 	var parts []string
 	for _, p := range r.Phases {
-		parts = append(parts, fmt.Sprintf("%s %.1f s", p.Name, p.Seconds))
+		parts = append(parts, fmt.Sprintf("%s %.1f", p.Name, p.Seconds))
 	}
 	fmt.Fprintf(t, "  all\t%.1f s\t%s\n", r.SecondsTotal, strings.Join(parts, ", "))
 	if steps := r.Trained.StepSeconds(); len(steps) > 0 {
