@@ -26,6 +26,9 @@ import (
 // TestMain lets scripts run the command as a process of its own: commonseal
 // with a federation that only tells its flags, whole with the real one.
 func TestMain(m *testing.M) {
+	if os.Getenv("COMMONSEAL_TEST_AS_PROGRAM") != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){
 		"whole":    main,
 		"stubborn": stubborn,

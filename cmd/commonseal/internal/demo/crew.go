@@ -103,8 +103,9 @@ const tries = 5
 // portTaken is what a process says then.
 const portTaken = "address already in use"
 
-// start starts a process that runs until stop. If it ends before, the crew
-// fails; only one that found its port taken is started again.
+// start starts a process that runs until stop. One that is killed is started
+// again, as a supervisor would, and goes on where it was; so is one that found its
+// port taken. If it ends in any other way the crew fails.
 func (c *crew) start(d duty) error {
 	m, err := c.launch(d)
 	if err != nil {
@@ -120,7 +121,8 @@ func (c *crew) start(d duty) error {
 				return
 			}
 			last := lastLines(c.log(d.name), 12)
-			if try < tries && len(last) > 0 && strings.Contains(last[len(last)-1], portTaken) {
+			taken := len(last) > 0 && strings.Contains(last[len(last)-1], portTaken)
+			if taken && try < tries || killed(m.cmd.ProcessState) {
 				again, err := c.launch(d)
 				if err == nil {
 					m = again

@@ -21,6 +21,12 @@ func interrupt(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGTER
 // kill ends a process and all it started.
 func kill(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) } // one that has ended is no error
 
+// killed says whether a process was ended from outside, without a word.
+func killed(s *os.ProcessState) bool {
+	w, ok := s.Sys().(syscall.WaitStatus)
+	return ok && w.Signaled() && w.Signal() == syscall.SIGKILL
+}
+
 // proportionalSize is a process's share of memory, in bytes: pages that several
 // have are divided. 0 for one that has ended.
 func proportionalSize(pid int) int64 {

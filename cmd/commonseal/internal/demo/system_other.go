@@ -23,6 +23,9 @@ func interrupt(p *os.Process) error {
 // kill ends a process.
 func kill(p *os.Process) { _ = p.Kill() } // one that has ended is no error
 
+// killed is not known here.
+func killed(*os.ProcessState) bool { return false }
+
 // proportionalSize is not known here.
 func proportionalSize(int) int64 { return 0 }
 
