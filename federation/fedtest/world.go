@@ -40,7 +40,6 @@ type World struct {
 	random  *rand.Rand
 	chain   *chain
 	order   []string
-	signing map[string]ed25519.PrivateKey
 	peer    *follower                // of the model peer, who opens tasks and jobs
 	said    map[string]ledger.Digest // blobs of posts, by natural key
 	planned bool                     // CrashAt says where
@@ -71,12 +70,12 @@ func New(o Options) (*World, error) {
 		Train: o.Profiles.Train.Digest(), Release: o.Profiles.Release.Digest(), Serve: o.Profiles.Serve.Digest(),
 	}
 	member := func(name string, roles ledger.Roles) {
-		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: w.key(name), TLS: w.key(name + "/tls")}
+		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: w.Public(name), TLS: w.Public(name + "/tls")}
 		if roles.Has(ledger.Aggregator) || roles.Has(ledger.Validator) {
 			m.Address = name + ":1"
 		}
 		if roles.Has(ledger.Validator) {
-			m.Vote = w.key(name + "/vote")
+			m.Vote = w.Public(name + "/vote")
 		}
 		w.Genesis.Members = append(w.Genesis.Members, m)
 	}
@@ -97,7 +96,7 @@ func New(o Options) (*World, error) {
 
 func empty(o Options) *World {
 	return &World{
-		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)), signing: map[string]ed25519.PrivateKey{},
+		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)),
 		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{},
 		order: append(append([]string(nil), companies...), nodes...),
 	}
@@ -136,17 +135,20 @@ func (w *World) Branch(seed uint64, faults bool) (*World, error) {
 	o := w.Options
 	o.Seed, o.Faults = seed, faults
 	out := empty(o)
-	out.Genesis, out.signing = w.Genesis, w.signing
+	out.Genesis = w.Genesis
 	out.chain = w.chain.branch(out.random, faults)
 	return out, out.populate(w)
 }
 
-// key makes a member's key of its name.
-func (w *World) key(name string) ledger.Key {
+// Private is the signing key of a name; a name's TLS key is that of name/tls.
+func (w *World) Private(name string) ed25519.PrivateKey {
 	seed := ledger.Hash("fedtest", []byte(name))
-	k := ed25519.NewKeyFromSeed(seed[:])
-	w.signing[name] = k
-	return ledger.Key(k.Public().(ed25519.PublicKey))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// Public is its public half.
+func (w *World) Public(name string) ledger.Key {
+	return ledger.Key(w.Private(name).Public().(ed25519.PublicKey))
 }
 
 func found[D comparable](w *World, s *store.Mem, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
@@ -162,7 +164,7 @@ func found[D comparable](w *World, s *store.Mem, start func(*store.Mem, *followe
 }
 
 func (w *World) startNode(name string, s *store.Mem, f *follower) (*node.Node, error) {
-	return node.New(node.Config{Name: name, Signing: w.signing[name], Profiles: w.Profiles, Store: s.Store, Ledger: f,
+	return node.New(node.Config{Name: name, Signing: w.Private(name), Profiles: w.Profiles, Store: s.Store, Ledger: f,
 		Peer: func(other string) (node.Peer, error) { return wireTo{w, name, other}, nil }})
 }
 
@@ -171,7 +173,7 @@ func (w *World) startAgent(name string, s *store.Mem, f *follower) (*agent.Agent
 	for _, n := range nodes {
 		peers[n] = wireTo{w, name, n}
 	}
-	return agent.New(agent.Company{Name: name, Signing: w.signing[name], Profiles: w.Profiles,
+	return agent.New(agent.Company{Name: name, Signing: w.Private(name), Profiles: w.Profiles,
 		Seed: he.Seed(ledger.Hash("fedtest/seed", []byte(name))), Store: s.Store, Ledger: f,
 		Peers: func() map[string]agent.Peer { return peers }, Policy: func() (agent.Policy, error) { return w.Policy(name), nil }})
 }
@@ -277,11 +279,11 @@ func (w *World) describe() string {
 	return s
 }
 
-// Record has the model peer record something, the same bytes again and again
-// until it hears what became of them.
-func (w *World) Record(ctx context.Context, body ledger.Body) error {
+// Record has somebody record something, the same bytes again and again until it
+// hears what became of them.
+func (w *World) Record(ctx context.Context, from string, body ledger.Body) error {
 	w.peer.catchUp(true)
-	tx := ledger.SignTx(w.Genesis.Chain, w.peer.Now()+ledger.MaxExpiry/2, body, w.signing["peer"])
+	tx := ledger.SignTx(w.Genesis.Chain, w.peer.Now()+ledger.MaxExpiry/2, body, w.Private(from))
 	for {
 		r, err := w.peer.Submit(ctx, tx)
 		if err != nil {
@@ -292,6 +294,31 @@ func (w *World) Record(ctx context.Context, body ledger.Body) error {
 		}
 		return nil
 	}
+}
+
+// Settle lets every process read all of the ledger and work until nobody has
+// anything to do.
+func (w *World) Settle(ctx context.Context) error {
+	for busy := true; busy; {
+		busy = false
+		for _, name := range w.order {
+			var did bool
+			var err error
+			if p, ok := w.Nodes[name]; ok {
+				p.ledger.catchUp(true)
+				did, err = p.Driver.Work(ctx)
+			} else {
+				a := w.Agents[name]
+				a.ledger.catchUp(true)
+				did, err = a.Driver.Work(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			busy = busy || did
+		}
+	}
+	return nil
 }
 
 // View is the tip of the ledger.

@@ -51,7 +51,7 @@ func bring(t *testing.T, w *World) *World {
 	t.Helper()
 	ctx := context.Background()
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.CurrentEpoch(v); return ok }))
-	must(t, w.Record(ctx, &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
+	must(t, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool {
 		for _, c := range companies {
@@ -71,7 +71,7 @@ func train(t *testing.T, w *World) *ledger.Model {
 	t.Helper()
 	ctx := context.Background()
 	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
-	must(t, w.Record(ctx, open))
+	must(t, w.Record(ctx, "peer", open))
 	job := ledger.JobID("peer", open)
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
 		j, _ := ledger.JobOf(v, job)
