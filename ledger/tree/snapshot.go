@@ -53,7 +53,8 @@ func (t *Tree) At(height int64) (*Snapshot, error) {
 	return s, nil
 }
 
-// snapshot pins a timestamp until nobody holds the snapshot.
+// snapshot pins a timestamp until nobody holds the snapshot. A commit between
+// reading what the last is and pinning it does no harm: Badger keeps Recent more.
 func (t *Tree) snapshot(c *commit) *Snapshot {
 	at := c.timestamp()
 	s := &Snapshot{tree: t, commit: c, txn: t.db.NewTransactionAt(at, false)}
@@ -72,7 +73,7 @@ func (s *Snapshot) Root() ledger.Digest { return s.commit.Root() }
 func (s *Snapshot) Log() Head { return s.commit.Log }
 
 // Get implements [ledger.View]. A disk that cannot be read looks like an absent
-// key, and the tree then refuses the block computed from it.
+// key, and so does a closed tree; either then refuses the block computed from it.
 func (s *Snapshot) Get(key []byte) []byte {
 	var value []byte
 	err := s.use(func() (err error) {

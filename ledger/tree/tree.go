@@ -39,12 +39,12 @@ const Recent = 100
 // one transaction, and of those Badger takes rows up to 15 % of a memtable, which
 // a larger memtable would cost every process; TestBlockBound computes that this
 // fits with 2^24 keys in the state. A tree in memory takes an eighth.
-const MaxChanges = 7500
+const MaxChanges = 6500
 
 const (
 	maxKey    = 1 << 10  // bytes of a key of the state
 	cacheSize = 20_000   // nodes of the state tree held in memory
-	memtable  = 64 << 20 // bytes; of a tree in memory, an eighth
+	memtable  = 64 << 20 // bytes of a memtable; of a tree in memory, an eighth
 )
 
 // A Tree is a ledger's state and log. Its methods are safe for concurrent use.
@@ -77,14 +77,18 @@ type staged struct {
 // Open opens the tree kept in a directory, which it makes if need be; "" is a
 // tree in memory. Two processes cannot have one open: the second gets an error.
 func Open(dir string) (*Tree, error) {
-	db, err := badger.OpenManaged(options(dir))
+	if dir == "" {
+		return openSized(dir, memtable/8)
+	}
+	return openSized(dir, memtable)
+}
+
+func openSized(dir string, size int64) (*Tree, error) {
+	db, err := badger.OpenManaged(options(dir, size))
 	if err != nil {
 		return nil, fmt.Errorf("open state in %q: %w", dir, err)
 	}
-	t := &Tree{db: db, limit: MaxChanges, nodes: &nodes{db: db}}
-	if dir == "" {
-		t.limit /= 8
-	}
+	t := &Tree{db: db, nodes: &nodes{db: db}, limit: int(MaxChanges * size / memtable)}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state in %q: %w", dir, err), db.Close())
 	}
@@ -98,20 +102,17 @@ func Open(dir string) (*Tree, error) {
 // the blocks but never be ahead of them, and both who feed it cope with that: a
 // validator's CometBFT, which does sync, replays from [Tree.Height], and a
 // follower follows from there.
-func options(dir string) badger.Options {
-	opts := badger.DefaultOptions(dir).
+func options(dir string, size int64) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithInMemory(dir == "").
 		WithLogger(nil).
 		WithMetricsEnabled(false).
 		WithSyncWrites(false).
 		WithDetectConflicts(false). // one writer
 		WithCompression(0).WithBlockCacheSize(0).
 		WithNumMemtables(2).WithNumCompactors(2).
-		WithValueLogFileSize(16 << 20). // which no value is large enough for
-		WithMemTableSize(memtable)
-	if dir == "" {
-		opts = opts.WithInMemory(true).WithMemTableSize(memtable / 8)
-	}
-	return opts
+		WithValueLogFileSize(16 << 20). // no value is large enough to go there
+		WithMemTableSize(size)
 }
 
 // load reads the last commit and what staging the next one needs.

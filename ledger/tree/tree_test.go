@@ -259,9 +259,9 @@ func filled(tb testing.TB, keys int) (*Tree, func(leaves, writes int) ledger.Out
 	}
 	next := func(leaves, writes int) (out ledger.Outcome) {
 		block := map[uint64]bool{}
-		for len(block) < writes {
+		for n := 0; len(block) < writes; n++ {
 			k := rng.Uint64()
-			if len(known) >= keys && len(block)%2 == 0 {
+			if len(known) >= keys && n%2 == 0 {
 				k = known[rng.IntN(len(known))]
 			}
 			block[k] = true
