@@ -53,6 +53,14 @@ func (c *chain) include(tx []byte) ledger.Result {
 	return out.Results[0]
 }
 
+// pass lets time pass: a block without transactions.
+func (c *chain) pass() {
+	c.now += 1 + c.random.Int64N(tick)
+	b := ledger.Block{Height: int64(len(c.blocks)) + 1, Time: c.now}
+	c.tip.Write(ledger.Apply(&c.tip, b).Writes)
+	c.blocks = append(c.blocks, b)
+}
+
 // stray includes a transaction whose sender thinks it lost, if there is one.
 func (c *chain) stray() {
 	if len(c.late) == 0 {
@@ -70,6 +78,8 @@ type follower struct {
 	state *ledger.Memory
 	now   int64
 	read  int // blocks
+	// cutOff, if not nil, says whether the process does not reach the chain now.
+	cutOff func() bool
 }
 
 func (c *chain) follower(g ledger.Genesis) (*follower, error) {
@@ -104,6 +114,9 @@ func (f *follower) View() ledger.View { return f.state }
 func (f *follower) Now() int64 { return f.now }
 
 func (f *follower) Submit(_ context.Context, tx []byte) (ledger.Result, error) {
+	if f.cutOff != nil && f.cutOff() {
+		return ledger.Result{}, fmt.Errorf("submit: %w", ErrLost)
+	}
 	if f.chain.lossy {
 		switch f.chain.random.IntN(12) {
 		case 0:

@@ -5,6 +5,7 @@
 package fedtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -25,9 +26,10 @@ type Options struct {
 	Seed     uint64
 	// Faults loses, delays and reorders messages and crashes processes; without,
 	// everything goes well.
-	Faults bool
-	Policy func(company string) agent.Policy
-	Mode   ledger.Mode
+	Faults   bool
+	Policy   func(company string) agent.Policy
+	Mode     ledger.Mode
+	Patience int64 // ms of block time that a stage or a step is waited for; 0: for ever
 }
 
 // A World is a federation.
@@ -37,6 +39,8 @@ type World struct {
 	Nodes   map[string]*Process[*node.Node]
 	Agents  map[string]*Process[*agent.Agent]
 	Crashes int
+	Absent  map[string]bool // gets no turn
+	CutOff  map[string]bool // sees no block, and cannot submit; the nodes it reaches
 	random  *rand.Rand
 	chain   *chain
 	order   []string
@@ -51,6 +55,7 @@ type World struct {
 type Process[D comparable] struct {
 	Driver D
 	Store  *store.Mem
+	name   string
 	ledger *follower
 	start  func(*store.Mem) (D, error)
 }
@@ -66,7 +71,7 @@ var (
 func New(o Options) (*World, error) {
 	w := empty(o)
 	w.Genesis = ledger.Genesis{
-		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: 1 << 40,
+		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: cmp.Or(o.Patience, ledger.MaxPatience),
 		Train: o.Profiles.Train.Digest(), Release: o.Profiles.Release.Digest(), Serve: o.Profiles.Serve.Digest(),
 	}
 	member := func(name string, roles ledger.Roles) {
@@ -97,7 +102,7 @@ func New(o Options) (*World, error) {
 func empty(o Options) *World {
 	return &World{
 		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)),
-		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{},
+		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{}, Absent: map[string]bool{}, CutOff: map[string]bool{},
 		order: append(append([]string(nil), companies...), nodes...),
 	}
 }
@@ -113,7 +118,7 @@ func (w *World) populate(of *World) (err error) {
 		if of != nil {
 			s = of.Nodes[n].Store.Clone()
 		}
-		if w.Nodes[n], err = found(w, s, func(s *store.Mem, f *follower) (*node.Node, error) { return w.startNode(n, s, f) }); err != nil {
+		if w.Nodes[n], err = found(w, n, s, func(s *store.Mem, f *follower) (*node.Node, error) { return w.startNode(n, s, f) }); err != nil {
 			return err
 		}
 	}
@@ -122,7 +127,7 @@ func (w *World) populate(of *World) (err error) {
 		if of != nil {
 			s = of.Agents[n].Store.Clone()
 		}
-		if w.Agents[n], err = found(w, s, func(s *store.Mem, f *follower) (*agent.Agent, error) { return w.startAgent(n, s, f) }); err != nil {
+		if w.Agents[n], err = found(w, n, s, func(s *store.Mem, f *follower) (*agent.Agent, error) { return w.startAgent(n, s, f) }); err != nil {
 			return err
 		}
 	}
@@ -151,13 +156,14 @@ func (w *World) Public(name string) ledger.Key {
 	return ledger.Key(w.Private(name).Public().(ed25519.PublicKey))
 }
 
-func found[D comparable](w *World, s *store.Mem, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
+func found[D comparable](w *World, name string, s *store.Mem, start func(*store.Mem, *follower) (D, error)) (*Process[D], error) {
 	f, err := w.chain.follower(w.Genesis)
 	if err != nil {
 		return nil, err
 	}
 	f.catchUp(true)
-	p := &Process[D]{Store: s, ledger: f}
+	f.cutOff = func() bool { return w.CutOff[name] }
+	p := &Process[D]{Store: s, ledger: f, name: name}
 	p.start = func(s *store.Mem) (D, error) { return start(s, f) }
 	p.Driver, err = p.start(p.Store)
 	return p, err
@@ -188,6 +194,10 @@ func (w *World) Turn(ctx context.Context) error {
 		w.chain.stray()
 	}
 	name := w.order[w.random.IntN(len(w.order))]
+	if w.Absent[name] {
+		w.chain.pass()
+		return nil
+	}
 	if p, ok := w.Nodes[name]; ok {
 		return turn(ctx, w, p, (*node.Node).Work)
 	}
@@ -202,7 +212,9 @@ const (
 )
 
 func turn[D comparable](ctx context.Context, w *World, p *Process[D], work func(D, context.Context) (bool, error)) error {
-	p.ledger.catchUp(!w.Faults)
+	if !w.CutOff[p.name] {
+		p.ledger.catchUp(!w.Faults)
+	}
 	if w.Faults && w.random.IntN(rarely) == 0 {
 		p.Store.FailAt(1+w.random.IntN(soon), store.Side(w.random.IntN(2)))
 	}
