@@ -308,6 +308,16 @@ func (w *World) Record(ctx context.Context, from string, body ledger.Body) error
 	}
 }
 
+// CatchUp lets every process read all of the ledger, and do nothing.
+func (w *World) CatchUp() {
+	for _, p := range w.Nodes {
+		p.ledger.catchUp(true)
+	}
+	for _, p := range w.Agents {
+		p.ledger.catchUp(true)
+	}
+}
+
 // Settle lets every process read all of the ledger and work until nobody has
 // anything to do.
 func (w *World) Settle(ctx context.Context) error {
