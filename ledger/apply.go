@@ -11,6 +11,9 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 	for _, tx := range txs {
 		inner := s.above() // a refused transaction may have written
 		r := inner.applyTx(tx)
+		if full := len(s.keys) + len(inner.keys) + len(out.Leaves) + 1; r.Code == OK && full > MaxChanges-forgotten {
+			r = refuse(OverLimit, "the block is full; submit it again")
+		}
 		if r.Code == OK {
 			for _, k := range inner.keys {
 				s.set(k, inner.written[k])
@@ -19,7 +22,7 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 		}
 		out.Results = append(out.Results, r)
 	}
-	s.forget()
+	s.forget(MaxChanges - len(s.keys) - len(out.Leaves))
 	out.Writes = s.writes()
 	return out
 }
@@ -92,9 +95,9 @@ func (s *state) sender(t *Tx) (sender, Result) {
 }
 
 // forget drops what has expired from the seen-set: nothing of it can come again. As
-// many a block as keep its cost bounded, and more than a block of 1 MiB adds.
-func (s *state) forget() {
-	const most = 1 << 14
+// many a block as there is room for: more than a block adds, so it never falls
+// behind.
+func (s *state) forget(most int) {
 	var gone [][]byte
 	end := string(key(keySeen, s.now+1))
 	s.Range([]byte(keySeen), func(k, _ []byte) bool {

@@ -14,6 +14,7 @@ const (
 	MaxSchema   = 32 << 10
 	MaxRows     = 1 << 24 // of a contribution
 	MaxBlob     = 64 << 20
+	MaxChanges  = 6000 // writes and leaves of a block: what a replica stores in one transaction
 	MaxTx       = 64 << 10
 	MaxSteps    = 1000 // of a job
 	MaxParts    = 512  // of a stage of a ceremony
@@ -28,7 +29,11 @@ const (
 	MaxReleases = 1 << 20    // of a key epoch, what flooding is made for (law L7)
 	MaxExpiry   = 10 * 60000 // ms that a transaction may be ahead of its block
 
-	MaxPatience     = 1 << 42     // ms that anything is waited for: no sum of times overflows
+	MaxPatience = 1 << 42 // ms that anything is waited for: no sum of times overflows
+	// forgotten is the room a block keeps for what has expired: a transaction adds
+	// one record to the seen-set of at least two changes.
+	forgotten = MaxChanges / 2
+
 	DefaultPatience = 10 * 60000  // ms that a stage, a step or an approval is waited for
 	DefaultEpoch    = 24 * 3600e3 // ms of a reward epoch
 )

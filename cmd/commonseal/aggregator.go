@@ -69,7 +69,7 @@ func runAggregator(ctx context.Context, p process) (err error) {
 	p.monitor.Register(&federated{c})
 	return runParts(ctx, server.Stop,
 		c.Run,
-		func(context.Context) error { return server.Serve(listener) },
+		func(context.Context) error { return serve(server, listener) },
 		func(ctx context.Context) error { return door.Run(ctx, c.Wait) },
 		func(ctx context.Context) error { return n.Run(ctx, c.Changed) },
 	)

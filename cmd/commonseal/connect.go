@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
+
+	"google.golang.org/grpc"
 
 	"github.com/commonseal/commonseal/clients"
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
@@ -97,4 +100,12 @@ func taskNamed(c *clients.Client, chain, name string) (*ledger.Task, error) {
 		return nil, fmt.Errorf("there is no task %s; open it with commonseal task", name)
 	}
 	return t, nil
+}
+
+// serve serves until the server is stopped, which may be before it begins.
+func serve(s *grpc.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
 }

@@ -131,7 +131,7 @@ func (v *validator) run(ctx context.Context, server *grpc.Server, door *gate.Doo
 	var parts sync.WaitGroup
 	for _, part := range []func() error{
 		func() error { return v.node.Run(inside) },
-		func() error { return server.Serve(listener) },
+		func() error { return serve(server, listener) },
 		func() error { return door.Run(inside, v.node.Wait) },
 		func() error { return v.watch(inside) },
 	} {

@@ -18,13 +18,14 @@ const (
 
 var tooLarge = ledger.Result{Code: ledger.OverLimit, Detail: "a transaction has at most 64 KiB"}
 
-// PrepareProposal is the block this node proposes: what waits in the mempool
-// and Check accepts at the block's time, in order, within the cap.
+// PrepareProposal is the block this node proposes: what waits in the mempool, in
+// order, within the cap, and is accepted there. What the block has no room for
+// waits for the next.
 func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	a.door.enter()
 	defer a.door.leave()
 	view, height, _ := a.last()
-	var out [][]byte
+	var waiting [][]byte
 	var size int64
 	for _, tx := range req.Txs {
 		// As in the block, with the two headers of the encoding.
@@ -32,11 +33,16 @@ func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepar
 		if size+n > req.MaxTxBytes {
 			break
 		}
-		if a.check(view, height, req.Time.UnixMilli(), tx).Code != ledger.OK {
-			continue
+		if a.check(view, height, req.Time.UnixMilli(), tx).Code == ledger.OK {
+			size += n
+			waiting = append(waiting, tx)
 		}
-		size += n
-		out = append(out, tx)
+	}
+	var out [][]byte
+	for i, r := range a.Apply(view, ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Txs: waiting}).Results {
+		if r.Code == ledger.OK {
+			out = append(out, waiting[i])
+		}
 	}
 	return &abci.ResponsePrepareProposal{Txs: out}, nil
 }

@@ -38,13 +38,13 @@ const Recent = 100
 // MaxChanges is how many writes and leaves together a block may have. A block is
 // one transaction, and of those Badger takes rows up to 15 % of a memtable, which
 // a larger memtable would cost every process; TestBlockBound computes that this
-// fits with 2^24 keys in the state. A tree in memory takes an eighth.
+// fits with 2^24 keys in the state. [ledger.MaxChanges] is below it.
 const MaxChanges = 6500
 
 const (
 	maxKey    = 1 << 10  // bytes of a key of the state
 	cacheSize = 20_000   // nodes of the state tree held in memory
-	memtable  = 64 << 20 // bytes of a memtable; of a tree in memory, an eighth
+	memtable  = 64 << 20 // bytes of a memtable
 )
 
 // A Tree is a ledger's state and log. Its methods are safe for concurrent use.
@@ -76,12 +76,7 @@ type staged struct {
 
 // Open opens the tree kept in a directory, which it makes if need be; "" is a
 // tree in memory. Two processes cannot have one open: the second gets an error.
-func Open(dir string) (*Tree, error) {
-	if dir == "" {
-		return openSized(dir, memtable/8)
-	}
-	return openSized(dir, memtable)
-}
+func Open(dir string) (*Tree, error) { return openSized(dir, memtable) }
 
 func openSized(dir string, size int64) (*Tree, error) {
 	db, err := badger.OpenManaged(options(dir, size))

@@ -213,7 +213,7 @@ func TestStageRefuses(t *testing.T) {
 		{"an empty value", 1, []ledger.Write{write("a", "")}, "an empty value"},
 		{"no key", 1, []ledger.Write{write("", "1")}, "a key of 0 bytes"},
 		{"a long key", 1, []ledger.Write{write(strings.Repeat("k", maxKey+1), "1")}, "a key of 1025 bytes"},
-		{"too many writes", 1, make([]ledger.Write, MaxChanges), "propose smaller blocks"},
+		{"too many writes", 1, make([]ledger.Write, MaxChanges+1), "propose smaller blocks"},
 	} {
 		_, err := tree.Stage(test.height, ledger.Outcome{Writes: test.writes})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
