@@ -123,3 +123,30 @@ func TestLostCiphertextIsFetchedAgain(t *testing.T) {
 	must(t, w.Nodes["north"].Store.Blobs.Delete(m.Digests[0]))
 	compare(t, train(t, w), want, w) // whose audit finds it at every node again
 }
+
+// From the ledger alone: between the tickets of two steps stand the records of
+// two nodes and nothing else, so a step waits for one block after the first.
+func TestStepIsTwoTransactions(t *testing.T) {
+	w := bring(t, world(t, 0, false, ledger.Quorum))
+	train(t, w)
+	at := map[uint16][]int{} // where the records of a step are, among all transactions
+	n := 0
+	for _, b := range w.chain.blocks {
+		for _, tx := range b.Txs {
+			parsed, err := ledger.ParseTx(tx)
+			must(t, err)
+			if r, ok := parsed.Body.(*ledger.StepRecord); ok {
+				at[r.Step] = append(at[r.Step], n)
+			}
+			n++
+		}
+	}
+	for s := range uint16(steps + 1) {
+		if len(at[s]) != 2 {
+			t.Fatalf("step %d has %d transactions, want 2", s, len(at[s]))
+		}
+		if s > 0 && (at[s][0] != at[s-1][1]+1 || at[s][1] != at[s][0]+1) {
+			t.Errorf("step %d's transactions are at %v, after those of the step before at %v: something came between", s, at[s], at[s-1])
+		}
+	}
+}

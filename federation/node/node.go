@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/commonseal/commonseal/federation"
@@ -108,7 +109,9 @@ func (n *Node) Work(ctx context.Context) (did bool, err error) {
 		if ctx.Err() != nil {
 			return did, ctx.Err()
 		}
-		if failed := n.carryOut(ctx, v, d); failed != nil {
+		failed := n.carryOut(ctx, v, d)
+		n.tell(d, failed)
+		if failed != nil {
 			if errors.Is(failed, store.ErrCrash) {
 				return did, failed
 			}
@@ -120,6 +123,22 @@ func (n *Node) Work(ctx context.Context) (did bool, err error) {
 	n.forgetJobs(v)
 	return did, err
 }
+
+// tell logs what became of a duty. All that is about one job has one trace, in
+// every process: the job's own name on the ledger.
+func (n *Node) tell(d federation.Duty, failed error) {
+	log, trace := n.Log, strings.Split(d.Key(), "/")
+	if len(trace) > 1 && len(trace[1]) >= traceDigits {
+		log = log.With("trace", trace[1][:traceDigits])
+	}
+	if failed != nil {
+		log.Info("a duty waits", "duty", trace[0], "cause", failed.Error())
+		return
+	}
+	log.Info("done", "duty", d.Key())
+}
+
+const traceDigits = 16
 
 // carryOut does one duty.
 func (n *Node) carryOut(ctx context.Context, v ledger.View, d federation.Duty) error {

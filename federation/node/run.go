@@ -11,7 +11,7 @@ import (
 const (
 	busy = 100 * time.Millisecond // peers may have posts of a job or ceremony that goes on
 	idle = 2 * time.Second
-	bill = 5 * time.Second // between usage records
+	bill = 2 * time.Second // between usage records
 )
 
 // Run works until ctx ends: whenever the ledger or the posts change, and every
@@ -21,12 +21,9 @@ func (n *Node) Run(ctx context.Context, changed func() <-chan struct{}) error {
 	billed := time.Now()
 	for {
 		onLedger, onPosts := changed(), n.Changed()
-		did, err := n.Work(ctx)
+		did, _ := n.Work(ctx) // which logs what waits, and why
 		if ctx.Err() != nil {
 			return nil
-		}
-		if err != nil {
-			n.Log.Warn("work", "error", err)
 		}
 		if time.Since(billed) > bill {
 			billed = time.Now()
