@@ -108,9 +108,12 @@ func TestAttackNoTicket(t *testing.T) {
 // say.
 func TestForeignInputsAreRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*ledger.StepRecord){
-		"another c1":          func(r *ledger.StepRecord) { r.C1s[0][0] ^= 1 },
-		"inputs that are not": func(r *ledger.StepRecord) { r.Inputs = append(r.Inputs, r.Inputs[0]); r.C1s = append(r.C1s, ledger.Digest{1}) },
-		"no blob":             func(r *ledger.StepRecord) { r.Inputs[0][0] ^= 1 },
+		"another c1": func(r *ledger.StepRecord) { r.C1s[0][0] ^= 1 },
+		"inputs that are not": func(r *ledger.StepRecord) {
+			r.Inputs = append(r.Inputs, r.Inputs[0])
+			r.C1s = append(r.C1s, ledger.Digest{1})
+		},
+		"no blob": func(r *ledger.StepRecord) { r.Inputs[0][0] ^= 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, id := approved(t, ledger.Quorum, pooled, 1)
