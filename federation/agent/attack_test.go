@@ -281,6 +281,39 @@ func TestAttackRestoredBackup(t *testing.T) {
 	}
 }
 
+// TestAttackForgottenOpening restores a backup of between a company's last share
+// of a job and its answer for the job's values: its count of openings is one too
+// low.
+func TestAttackForgottenOpening(t *testing.T) {
+	for _, defended := range []bool{false, true} {
+		w, id := approved(t, ledger.Quorum, pooled, 1)
+		w.reached(id, 2)
+		for w.shares("ann", id, 1) == 0 {
+			w.work("ann")
+		}
+		backup := w.stores["ann"].Clone()
+		w.until("the values", func() bool {
+			m, ok := ledger.ModelOf(w.tip, w.job(id).Model)
+			return ok && len(m.Opened) > 0
+		})
+		w.stores["ann"] = backup
+		a := w.start("ann")
+		a.off.rollback = !defended
+		next := w.openJob(2)
+		for range 60 {
+			w.turn()
+		}
+		var back *RollbackError
+		err := a.Refused()[federation.Share{Job: next, Step: 0}.Key()]
+		switch n := w.shares("ann", next, 0); {
+		case !defended && n == 0:
+			t.Errorf("undefended, ann does not answer: %v", err)
+		case defended && (n != 0 || !errors.As(err, &back)):
+			t.Errorf("ann puts %d shares: %v", n, err)
+		}
+	}
+}
+
 // TestEndedJobsAreNotAnswered aborts a job whose ticket is open.
 func TestEndedJobsAreNotAnswered(t *testing.T) {
 	w, id := approved(t, ledger.Quorum, pooled, 1)

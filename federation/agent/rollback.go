@@ -24,15 +24,26 @@ func (a *Agent) intact(v ledger.View, k *epochKeys) error {
 			answered = int(j.Steps) + 1
 		}
 		for step := k.intact[j.ID]; int(step) < answered; step++ {
-			_, ok, err := a.wrote(ledger.Post{Scope: j.ID, Kind: ledger.PostShare, Step: step})
-			switch {
-			case err != nil:
+			if err := a.remembers(k, ledger.Post{Scope: j.ID, Kind: ledger.PostShare, Step: step}); err != nil {
 				return err
-			case !ok:
-				return &RefusedError{&RollbackError{Epoch: k.number, What: fmt.Sprintf("the answer for step %d of job %x", step, j.ID[:6])}}
 			}
 			k.intact[j.ID] = step + 1
 		}
+		// Values are opened by all companies' answers, this one's among them.
+		if m, ok := ledger.ModelOf(v, j.Model); ok && len(m.Opened) > 0 {
+			if err := a.remembers(k, ledger.Post{Scope: j.ID, Kind: ledger.PostOpening, Step: j.Step}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// remembers refuses everything if the journal lacks an answer that was given.
+func (a *Agent) remembers(k *epochKeys, like ledger.Post) error {
+	_, ok, err := a.wrote(like)
+	if err == nil && !ok {
+		err = &RefusedError{&RollbackError{Epoch: k.number, What: fmt.Sprintf("the answer for step %d of job %x", like.Step, like.Scope[:6])}}
+	}
+	return err
 }
