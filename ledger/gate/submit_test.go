@@ -89,7 +89,7 @@ func TestSubmitConcurrently(t *testing.T) {
 		beat(t, c)
 		f, _ := follow(t, endpoints(t, c, 2), &replica{}, rules, nil)
 		var all sync.WaitGroup
-		for range 100 {
+		for range 1000 {
 			all.Go(func() {
 				if r, err := submit(t, f, "a=1"); err != nil || r.Code != ledger.OK {
 					t.Error(r, err)
