@@ -42,6 +42,28 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("row %d, column %d: %v is not a finite value in [-1, 1]; scale the column first", e.Row, e.Column, e.Value)
 }
 
+// Distinct are the rows of x without repeats, and for each row of x which of
+// them it is.
+func (x Rows) Distinct() (rows Rows, which []int) {
+	rows = Rows{Columns: x.Columns}
+	seen := map[string]int{}
+	var key []byte
+	for i := range x.Len() {
+		key = key[:0]
+		for _, v := range x.Row(i) {
+			key = binary.BigEndian.AppendUint64(key, math.Float64bits(v))
+		}
+		at, ok := seen[string(key)]
+		if !ok {
+			at = rows.Len()
+			seen[string(key)] = at
+			rows.Values = append(rows.Values, x.Row(i)...)
+		}
+		which = append(which, at)
+	}
+	return rows, which
+}
+
 // Check refuses what is not finite and in [-1, 1], with a [*RangeError].
 func (x Rows) Check() error {
 	for i, v := range x.Values {

@@ -110,23 +110,19 @@ func freePorts(e *testscript.Env, names ...string) error {
 func submit(ts *testscript.TestScript, _ bool, args []string) {
 	h, err := home.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
-	r, err := openReplica(h, nil)
+	c, err := openMember(h, h.LedgerDir(), nil)
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	err = r.during(ctx, func(ctx context.Context) error {
-		if err := r.ready(ctx); err != nil {
-			return err
-		}
-		expiry := r.Now() + int64(rand.N(ledger.MaxExpiry/2)) + ledger.MaxExpiry/4 // each time other bytes
+	ts.Check(following(ctx, c, func(ctx context.Context) error {
+		expiry := c.Now() + int64(rand.N(ledger.MaxExpiry/2)) + ledger.MaxExpiry/4 // each time other bytes
 		tx := ledger.SignTx(h.Genesis.Chain, expiry, &ledger.Renew{TLS: h.Member.TLS, Address: h.Member.Address}, h.Keys.Signing.Ed25519())
-		result, err := r.Submit(ctx, tx)
+		result, err := c.Submit(ctx, tx)
 		if err == nil && result.Code != ledger.OK {
 			err = fmt.Errorf("refused: %v", result)
 		}
 		return err
-	})
-	ts.Check(errors.Join(err, r.Close()))
+	}))
 }
 
 func TestSimulationCheck(t *testing.T) {

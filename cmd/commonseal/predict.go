@@ -189,7 +189,7 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 		return nil, err
 	}
 	start := time.Now()
-	asked, which := distinct(rows.features)
+	asked, which := rows.features.Distinct()
 	margins, err := querier.Predict(ctx, m.ID, asked)
 	if err != nil {
 		return nil, err
@@ -292,24 +292,6 @@ func readUnlabelled(schema table.Schema, data string) (table.Table, error) {
 		return table.Table{}, err
 	}
 	return schema.Read(&b, data)
-}
-
-// distinct are the rows of x without repeats, and for each row of x which of
-// them it is: answers are counted.
-func distinct(x he.Rows) (rows he.Rows, which []int) {
-	rows = he.Rows{Columns: x.Columns}
-	seen := map[string]int{}
-	for i := range x.Len() {
-		key := fmt.Sprint(x.Row(i))
-		at, ok := seen[key]
-		if !ok {
-			at = rows.Len()
-			seen[key] = at
-			rows.Values = append(rows.Values, x.Row(i)...)
-		}
-		which = append(which, at)
-	}
-	return rows, which
 }
 
 // newUsage tells who used what.

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -20,17 +19,12 @@ type released struct {
 	flooding  multiparty.Flooding
 }
 
-// logValue bounds a kept coefficient of an update in units of η, doubled, and
-// of a direction, in bits above the scale: mean gradients of rows in [-1, 1]
-// stay below 2 wherever the polynomial is a sigmoid.
-const logValue = 3
-
 // released is the release of the values of all valued steps.
 func (f *federation) released() released {
 	width := f.job.plan.Packing.Width
 	r := released{
 		id: f.job.round("values", 0), seed: he.QuerierSeed(f.session, "receiver", 0),
-		flooding: multiparty.Flooding{Terms: len(f.job.valued), Width: width, LogA: logValue, LogB: logValue},
+		flooding: multiparty.Flooding{Terms: len(f.job.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue},
 	}
 	for i := range f.companies {
 		r.positions = append(r.positions, circuit.ValuePosition(width, i))
@@ -153,7 +147,7 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 	if err := f.everybody(func(c *company) error { return c.admit(key, derived) }); err != nil {
 		return nil, err
 	}
-	asked, question := distinct(f.questions)
+	asked, question := f.questions.Distinct()
 	each := p.N() / width
 	queries := (asked.Len() + each - 1) / each
 	answers := make([]float64, asked.Len())
@@ -183,28 +177,6 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 		scores[i] = answers[k]
 	}
 	return scores, nil
-}
-
-// distinct are the rows of x without repeats, and for each row of x which of
-// them it is.
-func distinct(x he.Rows) (rows he.Rows, which []int) {
-	rows = he.Rows{Columns: x.Columns}
-	seen := map[string]int{}
-	var key []byte
-	for i := range x.Len() {
-		key = key[:0]
-		for _, v := range x.Row(i) {
-			key = binary.BigEndian.AppendUint64(key, math.Float64bits(v))
-		}
-		at, ok := seen[string(key)]
-		if !ok {
-			at = rows.Len()
-			seen[string(key)] = at
-			rows.Values = append(rows.Values, x.Row(i)...)
-		}
-		which = append(which, at)
-	}
-	return rows, which
 }
 
 // answer has every server answer one query; a node adds the answers up.

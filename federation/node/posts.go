@@ -287,12 +287,14 @@ func (n *Node) takeOver(ctx context.Context, from Peer, p ledger.Post) (took, fi
 		var r *RefusedError
 		return false, errors.As(err, &r) && r.Reason != NotYet
 	}
-	b, err := from.Get(ctx, p.Blob)
-	if err != nil {
-		return false, false
-	}
-	if _, err := n.Store.Blobs.Put(b); err != nil {
-		return false, false
+	if here, err := n.Store.Blobs.Has(p.Blob); err != nil || !here { // equal outputs are
+		b, err := from.Get(ctx, p.Blob)
+		if err != nil {
+			return false, false
+		}
+		if _, err := n.Store.Blobs.Put(b); err != nil {
+			return false, false
+		}
 	}
 	if err := n.Keep(ctx, p); err != nil {
 		var r *RefusedError

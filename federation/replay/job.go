@@ -167,11 +167,6 @@ func (j *Job) ParseVector(b []byte) (*he.Ciphertext, error) {
 	return he.ParseCiphertext(b, p, p.MaxLevel(), p.LogScale())
 }
 
-// logValue bounds a kept coefficient of an update in units of η, doubled, and
-// of a direction, in bits above the scale: mean gradients of rows in [-1, 1]
-// stay below 2 wherever the polynomial is a sigmoid.
-const logValue = 3
-
 // Receiver is the key that values are opened to. They are for everybody to
 // read, so everybody derives it: flooding and cover hide all but the values from
 // whoever holds it (PROTOCOL §5.2).
@@ -193,7 +188,7 @@ func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext) (*multiparty
 		positions = append(positions, circuit.ValuePosition(width, i))
 	}
 	_, receiver := j.Receiver()
-	flooding := multiparty.Flooding{Terms: len(j.valued), Width: width, LogA: logValue, LogB: logValue}
+	flooding := multiparty.Flooding{Terms: len(j.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue}
 	return multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
 }
 

@@ -48,6 +48,11 @@ func (v *Valuer) Value(updates, direction *he.Ciphertext) (*he.Ciphertext, error
 	return out, nil
 }
 
+// LogValue bounds a kept coefficient of an update in units of η, doubled, and of
+// a direction, in bits above the scale: mean gradients of rows in [-1, 1] stay
+// below 2 wherever the polynomial is a sigmoid.
+const LogValue = 3
+
 // ValuePosition is where company i's update begins and where its value stands:
 // segments are twice as long as an update, so that products with a direction
 // of Width coefficients reach no neighbour's.
