@@ -28,7 +28,7 @@ func tellable(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value.Any().(type) {
 	case error, fmt.Stringer, fmt.Formatter:
 		a.Value = slog.StringValue(fmt.Sprint(v)) // which survives a nil pointer
-	case []string, slog.Level, nil:
+	case []string, nil:
 	default:
 		a.Value = slog.StringValue(fmt.Sprintf("[%T]", v))
 	}
