@@ -2,11 +2,14 @@ package fedtest
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"testing"
 
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/wire"
 	"github.com/commonseal/commonseal/he/hetest"
+	"github.com/commonseal/commonseal/he/multiparty"
 	"github.com/commonseal/commonseal/ledger"
 )
 
@@ -84,11 +87,7 @@ func TestCutOffCompanyIsSilent(t *testing.T) {
 	ctx := context.Background()
 	w := bring(t, world(t, 4, false, ledger.Quorum))
 	job := openJob(t, w)
-	said := func(step uint16) bool {
-		_, ok := w.said[string(ledger.Post{Scope: job, Kind: ledger.PostShare, Step: step, Sender: w.Public("ann")}.Key())]
-		return ok
-	}
-	must(t, w.Until(ctx, 4000, func(ledger.View) bool { return said(0) }))
+	must(t, w.Until(ctx, 4000, func(ledger.View) bool { return said(w, job, "ann", 0) }))
 	w.CutOff["ann"] = true
 	// Everybody else does what can be done, and ann what she thinks is due.
 	const at = 1
@@ -96,12 +95,12 @@ func TestCutOffCompanyIsSilent(t *testing.T) {
 	for range 200 {
 		must(t, w.Turn(ctx))
 	}
-	if said(at) {
+	if said(w, job, "ann", at) {
 		t.Errorf("ann answered the ticket of step %d, which she cannot have seen", at)
 	}
 	delete(w.CutOff, "ann")
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { return state(w, job) == ledger.JobDone }))
-	if !said(at) {
+	if !said(w, job, "ann", at) {
 		t.Errorf("ann never answered the ticket of step %d", at)
 	}
 }
@@ -149,4 +148,46 @@ func TestStepIsTwoTransactions(t *testing.T) {
 			t.Errorf("step %d's transactions are at %v, after those of the step before at %v: something came between", s, at[s], at[s-1])
 		}
 	}
+}
+
+// A company sends a share of the right form and another content, the copy of
+// another company's. The nodes find that the shares do not add up, say so, and
+// record nothing: no model comes of it.
+func TestGarbageShareStopsTheJob(t *testing.T) {
+	ctx := context.Background()
+	w := bring(t, world(t, 5, false, ledger.Quorum))
+	job := openJob(t, w)
+	var bobs []byte
+	tampered := false
+	w.Tamper = func(from string, p ledger.Post, blob []byte) (ledger.Post, []byte) {
+		switch {
+		case p.Kind != ledger.PostShare || p.Step != 1:
+			return p, blob
+		case from == "bob":
+			bobs = blob
+		case from == "ann":
+			tampered = true
+			p.Blob = sha256.Sum256(bobs)
+			return p.Sign(w.Private("ann")), bobs
+		}
+		return p, blob
+	}
+	must(t, w.Until(ctx, 4000, func(v ledger.View) bool { j, _ := ledger.JobOf(v, job); return j.Step == 1 && said(w, job, "ann", 0) }))
+	w.Absent["ann"] = true
+	must(t, w.Until(ctx, 4000, func(ledger.View) bool { return bobs != nil }))
+	delete(w.Absent, "ann")
+	var garbled *multiparty.GarbledError
+	err := w.Until(ctx, 4000, func(v ledger.View) bool { j, _ := ledger.JobOf(v, job); return j.Step > 2 || j.State == ledger.JobDone })
+	if !tampered || !errors.As(err, &garbled) {
+		t.Fatalf("the job went on to %v, or stopped for another reason: %v", state(w, job), err)
+	}
+	if j, _ := ledger.JobOf(w.View(), job); j.Step > 2 {
+		t.Errorf("step %d was recorded on a wrong share", j.Step-1)
+	}
+}
+
+// said says whether a company has put its share of a step.
+func said(w *World, job ledger.Digest, company string, step uint16) bool {
+	_, ok := w.said[string(ledger.Post{Scope: job, Kind: ledger.PostShare, Step: step, Sender: w.Public(company)}.Key())]
+	return ok
 }

@@ -40,6 +40,8 @@ type World struct {
 	Agents  map[string]*Process[*agent.Agent]
 	Crashes int
 	Absent  map[string]bool // gets no turn
+	// Tamper, if not nil, is what a sender makes of a post before it puts it.
+	Tamper  func(from string, p ledger.Post, blob []byte) (ledger.Post, []byte)
 	CutOff  map[string]bool // sees no block, and cannot submit; the nodes it reaches
 	random  *rand.Rand
 	chain   *chain
@@ -384,6 +386,9 @@ func (c wireTo) lost() error {
 func (c wireTo) Put(ctx context.Context, p ledger.Post, blob []byte) error {
 	if err := c.lost(); err != nil {
 		return err
+	}
+	if c.w.Tamper != nil {
+		p, blob = c.w.Tamper(c.from, p, blob)
 	}
 	parsed, err := ledger.ParsePost(p.Append(nil))
 	if err != nil {
