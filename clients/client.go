@@ -220,6 +220,33 @@ func (c *Client) Record(ctx context.Context, body ledger.Body) ([]byte, error) {
 	return tx, nil
 }
 
+// Contributed waits until a company's rows of a task are on the ledger, those for
+// validation too if it set some aside, and returns what is recorded of those for
+// training. A company's own agent brings them, as its policy says: whoever holds a
+// share of the key encrypts, uploads and signs.
+func (c *Client) Contributed(ctx context.Context, task ledger.Digest, company string) (*ledger.Contribution, error) {
+	var rows *ledger.Contribution
+	err := c.Until(ctx, func(v ledger.View) (ok bool) {
+		rows, ok = Contribution(v, task, company)
+		return ok
+	})
+	return rows, err
+}
+
+// Contribution is what a company contributed to a task to train on, once all of
+// its rows are on the ledger.
+func Contribution(v ledger.View, task ledger.Digest, company string) (*ledger.Contribution, bool) {
+	rows, ok := ledger.ContributionOf(v, task, ledger.Training, company)
+	t, is := ledger.TaskOf(v, task)
+	if !ok || !is {
+		return nil, false
+	}
+	if x, _ := t.ConsentOf(company); x.Validation > 0 {
+		_, ok = ledger.ContributionOf(v, task, ledger.Validation, company)
+	}
+	return rows, ok
+}
+
 // Node is the connection to an aggregator, as the ledger has it now.
 func (c *Client) Node(name string) (*peer.Peer, error) {
 	m, ok := ledger.MemberOf(c.View(), name)

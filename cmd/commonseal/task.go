@@ -124,16 +124,8 @@ func contribute(ctx context.Context, c *cobra.Command, h *home.Home, client *cli
 		return err
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "%d rows; waiting for the agent and the other companies\n", rows.Len())
-	var mine *ledger.Contribution
-	if err := client.Until(ctx, func(v ledger.View) (ok bool) {
-		mine, ok = ledger.ContributionOf(v, t.ID, ledger.Training, h.Member.Name)
-		if now, is := ledger.TaskOf(v, t.ID); ok && is {
-			if x, _ := now.ConsentOf(h.Member.Name); x.Validation > 0 {
-				_, ok = ledger.ContributionOf(v, t.ID, ledger.Validation, h.Member.Name)
-			}
-		}
-		return ok
-	}); err != nil {
+	mine, err := client.Contributed(ctx, t.ID, h.Member.Name)
+	if err != nil {
 		return err
 	}
 	where := fmt.Sprintf("encrypted, in %d blocks, %d MB", mine.Blocks, mine.Bytes>>20)

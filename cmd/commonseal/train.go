@@ -135,10 +135,7 @@ func contributed(v ledger.View, task *ledger.Task) bool {
 		return false
 	}
 	for _, x := range t.Consents {
-		if _, ok := ledger.ContributionOf(v, t.ID, ledger.Training, x.Company); !ok {
-			return false
-		}
-		if _, ok := ledger.ContributionOf(v, t.ID, ledger.Validation, x.Company); !ok && x.Validation > 0 {
+		if _, ok := clients.Contribution(v, t.ID, x.Company); !ok {
 			return false
 		}
 	}
