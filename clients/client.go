@@ -155,19 +155,20 @@ func (c *Client) Until(ctx context.Context, so func(ledger.View) bool) error {
 	}
 }
 
-// syncTime is how long a validator has to say how far the chain is.
-const syncTime = 5 * time.Second
+// syncTime is how long validators have to say how far the chain is; they may be
+// starting.
+const syncTime = 15 * time.Second
 
 // Sync returns when the replica is as far as the chain was when it was called: as
-// the second of the validators that answer says, or the only one. One that lies
-// cannot hold it up.
+// the second of the validators says that answer, more than half of all or as many
+// as do in a while, or the only one. One that lies cannot hold it up.
 func (c *Client) Sync(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, syncTime)
 	defer cancel()
 	said := make(chan int64, len(c.doors))
 	for _, d := range c.doors {
 		go func() {
-			r, err := commonsealv1.NewLedgerServiceClient(d).Query(asking, &commonsealv1.QueryRequest{Key: ledger.GenesisKey()})
+			r, err := commonsealv1.NewLedgerServiceClient(d).Query(asking, &commonsealv1.QueryRequest{Key: ledger.GenesisKey()}, grpc.WaitForReady(true))
 			if err != nil {
 				said <- -1
 				return
@@ -176,7 +177,7 @@ func (c *Client) Sync(ctx context.Context) error {
 		}()
 	}
 	var heights []int64
-	for range c.doors {
+	for asked := 0; asked < len(c.doors) && 2*len(heights) <= len(c.doors); asked++ {
 		if h := <-said; h >= 0 {
 			heights = append(heights, h)
 		}
