@@ -6,6 +6,7 @@
 //	err = c.Until(ctx, func(v ledger.View) bool { … })
 //	q, err := clients.NewQuerier(c, "shop", seed, task)
 //	margins, err := q.Predict(ctx, model, rows)
+//	mine, err := c.Contribute(ctx, "ann", "churn", "rows.csv", "churned", handOver)
 //
 // What a client says of the ledger it has checked: more than two thirds of the
 // genesis validators signed every block, and the state is re-executed here.
@@ -219,33 +220,6 @@ func (c *Client) Record(ctx context.Context, body ledger.Body) ([]byte, error) {
 		return nil, &RefusedError{r}
 	}
 	return tx, nil
-}
-
-// Contributed waits until a company's rows of a task are on the ledger, those for
-// validation too if it set some aside, and returns what is recorded of those for
-// training. A company's own agent brings them, as its policy says: whoever holds a
-// share of the key encrypts, uploads and signs.
-func (c *Client) Contributed(ctx context.Context, task ledger.Digest, company string) (*ledger.Contribution, error) {
-	var rows *ledger.Contribution
-	err := c.Until(ctx, func(v ledger.View) (ok bool) {
-		rows, ok = Contribution(v, task, company)
-		return ok
-	})
-	return rows, err
-}
-
-// Contribution is what a company contributed to a task to train on, once all of
-// its rows are on the ledger.
-func Contribution(v ledger.View, task ledger.Digest, company string) (*ledger.Contribution, bool) {
-	rows, ok := ledger.ContributionOf(v, task, ledger.Training, company)
-	t, is := ledger.TaskOf(v, task)
-	if !ok || !is {
-		return nil, false
-	}
-	if x, _ := t.ConsentOf(company); x.Validation > 0 {
-		_, ok = ledger.ContributionOf(v, task, ledger.Validation, company)
-	}
-	return rows, ok
 }
 
 // Node is the connection to an aggregator, as the ledger has it now.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/commonseal/commonseal/clients"
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
-	"github.com/commonseal/commonseal/ledger"
 )
 
 // doorsOf are a home's validators as a client dials them.
@@ -91,15 +89,6 @@ func runParts(ctx context.Context, stop func(), parts ...func(ctx context.Contex
 		return nil
 	}
 	return err
-}
-
-// taskNamed is the task of a name, once it is on the ledger.
-func taskNamed(c *clients.Client, chain, name string) (*ledger.Task, error) {
-	t, ok := ledger.TaskOf(c.View(), ledger.TaskID(chain, name))
-	if !ok {
-		return nil, fmt.Errorf("there is no task %s; open it with commonseal task", name)
-	}
-	return t, nil
 }
 
 // serve serves until the server is stopped, which may be before it begins.

@@ -87,7 +87,7 @@ func newAdmit() *cobra.Command {
 				return err
 			}
 			return asMember(c.Context(), dir, func(ctx context.Context, h *home.Home, client *clients.Client) error {
-				t, err := taskNamed(client, h.Genesis.Chain, f.Task)
+				t, err := client.Task(f.Task)
 				if err != nil {
 					return err
 				}
@@ -252,7 +252,7 @@ func readQuestions(schema table.Schema, data, label string) (questions, error) {
 	if label == "" {
 		t, err = readUnlabelled(schema, data)
 	} else {
-		t, err = readRows(schema, data, label)
+		t, err = clients.ReadRows(schema, data, label)
 	}
 	if err != nil {
 		return questions{}, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -108,23 +107,10 @@ With --local the rows stay here, and encrypted gradients leave instead.`,
 }
 
 func contribute(ctx context.Context, c *cobra.Command, h *home.Home, client *clients.Client, p home.TaskPolicy, receipt string) error {
-	t, err := taskNamed(client, h.Genesis.Chain, p.Name)
-	if err != nil {
-		return err
-	}
-	schema, err := table.ParseSchema(t.Schema)
-	if err != nil {
-		return err
-	}
-	rows, err := readRows(schema, p.Data, p.Label)
-	if err != nil {
-		return err
-	}
-	if err := h.AddTask(p); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.ErrOrStderr(), "%d rows; waiting for the agent and the other companies\n", rows.Len())
-	mine, err := client.Contributed(ctx, t.ID, h.Member.Name)
+	mine, err := client.Contribute(ctx, h.Member.Name, p.Name, p.Data, p.Label, func(rows table.Table) error {
+		fmt.Fprintf(c.ErrOrStderr(), "%d rows; waiting for the agent and the other companies\n", rows.Len())
+		return h.AddTask(p)
+	})
 	if err != nil {
 		return err
 	}
@@ -137,17 +123,4 @@ func contribute(ctx context.Context, c *cobra.Command, h *home.Home, client *cli
 		return nil
 	}
 	return writeReceipt(ctx, c, client, mine, receipt)
-}
-
-// readRows reads a company's file under a task's schema.
-func readRows(schema table.Schema, data, label string) (table.Table, error) {
-	if label != schema.Label {
-		return table.Table{}, fmt.Errorf("the task's label is %q, not %q", schema.Label, label)
-	}
-	f, err := os.Open(data)
-	if err != nil {
-		return table.Table{}, err
-	}
-	defer f.Close() // read only: nothing to lose
-	return schema.Read(f, data)
 }

@@ -87,7 +87,7 @@ type companyGain struct {
 }
 
 func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, steps int, rate float64) (*trained, error) {
-	t, err := taskNamed(client, h.Genesis.Chain, name)
+	t, err := client.Task(name)
 	if err != nil {
 		return nil, err
 	}
