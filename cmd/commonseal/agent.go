@@ -41,6 +41,9 @@ It takes part in what DIR/policy.yaml names, and in nothing else:
 // runAgent runs the agent until ctx ends.
 func runAgent(ctx context.Context, p process) (err error) {
 	h := p.home
+	if _, err := policyOf(h); err != nil { // later ones that cannot be read leave the last in force
+		return err
+	}
 	c, err := openMember(h, h.LedgerDir(), p.log.With("part", "ledger"))
 	if err != nil {
 		return fmt.Errorf("%w; is this agent running already?", err)

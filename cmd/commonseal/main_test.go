@@ -83,9 +83,20 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			data, err := filepath.Abs("../../docs/data")
 			e.Setenv("DATA", data)
+			err = errors.Join(err, largeFile(filepath.Join(e.WorkDir, "large")))
 			return errors.Join(err, freePorts(e, "PORT1", "PORT2", "PORT3", "PORT4"))
 		},
 	})
+}
+
+// largeFile makes a file of a size that nothing a person sends has. It takes no
+// room where files may have holes.
+func largeFile(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(8<<20), f.Close())
 }
 
 // freePorts names ports that nobody listened at a moment ago.

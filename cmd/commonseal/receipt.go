@@ -64,7 +64,7 @@ transaction. Compare the fingerprint of genesis.json with somebody you trust.`,
 			if err != nil {
 				return err
 			}
-			b, err := os.ReadFile(args[0])
+			b, err := home.ReadSmall(args[0])
 			if err != nil {
 				return err
 			}

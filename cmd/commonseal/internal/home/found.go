@@ -122,7 +122,7 @@ func readMembers(names []string, p *Problems) (out []MemberFile) {
 	taken := map[string]string{} // what → file
 	noKey := fmt.Sprintf("%x", ledger.Key{})
 	for _, name := range names {
-		b, err := readSmall(name)
+		b, err := ReadSmall(name)
 		var m MemberFile
 		if err == nil {
 			m, err = ParseMember(name, b)

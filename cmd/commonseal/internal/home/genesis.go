@@ -35,7 +35,7 @@ func NewGenesis(g ledger.Genesis, start time.Time) (Genesis, error) {
 
 // ReadGenesis reads a genesis file.
 func ReadGenesis(name string) (Genesis, error) {
-	b, err := readSmall(name)
+	b, err := ReadSmall(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Genesis{}, fmt.Errorf("%w; get it from the founder", err)
 	}

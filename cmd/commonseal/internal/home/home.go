@@ -118,7 +118,7 @@ func (h *Home) SetRunning(address string) error {
 // Running is where the monitor of the running process listens, "" if none was
 // recorded. A process that was killed leaves its record behind.
 func (h *Home) Running() string {
-	b, err := readSmall(filepath.Join(h.Dir, runningFile))
+	b, err := ReadSmall(filepath.Join(h.Dir, runningFile))
 	if err != nil {
 		return ""
 	}
@@ -127,8 +127,8 @@ func (h *Home) Running() string {
 
 const maxFile = 1 << 20 // bytes of any file that a person may write or send
 
-// readSmall reads a file that cannot be large, whoever wrote it.
-func readSmall(name string) ([]byte, error) {
+// ReadSmall reads a file that cannot be large, whoever wrote it.
+func ReadSmall(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

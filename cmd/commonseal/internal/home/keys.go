@@ -161,7 +161,7 @@ func readKey(name string) (PrivateKey, error) {
 	if err := private(name, info.Mode()); err != nil {
 		return PrivateKey{}, err
 	}
-	b, err := readSmall(name)
+	b, err := ReadSmall(name)
 	if err != nil {
 		return PrivateKey{}, err
 	}

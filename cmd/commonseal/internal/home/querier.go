@@ -135,7 +135,7 @@ func Seed(dir string) (seed [32]byte, err error) {
 	if err := private(name, info.Mode()); err != nil {
 		return seed, err
 	}
-	b, err := readSmall(name)
+	b, err := ReadSmall(name)
 	if err == nil && len(b) != len(seed) {
 		err = fmt.Errorf("%s has %d bytes, not %d; restore it from its backup", name, len(b), len(seed))
 	}

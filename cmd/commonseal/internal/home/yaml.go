@@ -30,7 +30,7 @@ var fractions = []string{"max_rate", "validation"}
 // readYAML reads one document into a struct, and refuses keys that it has no
 // field for, repeated keys and references. Errors are "NAME:line:column: cause".
 func readYAML(name string, into any) error {
-	b, err := readSmall(name)
+	b, err := ReadSmall(name)
 	if err != nil {
 		return err
 	}
