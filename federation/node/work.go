@@ -68,7 +68,11 @@ func (n *Node) finish(ctx context.Context, v ledger.View, d federation.Finish) e
 		return err
 	}
 	m := w.job.Map(d.Step)
-	_, blobs, err := n.shares(ctx, v, w, ledger.PostShare, d.Step)
+	digests, err := n.said(v, w, ledger.PostShare, d.Step)
+	if err != nil {
+		return err
+	}
+	blobs, err := n.shares(ctx, v, digests)
 	if err != nil {
 		return err
 	}
@@ -114,23 +118,30 @@ func (n *Node) round(ctx context.Context, v ledger.View, w *work, step uint16) (
 	return round, ticket, err
 }
 
-// shares are all parties' posts of a step and their blobs, in roster order.
-func (n *Node) shares(ctx context.Context, v ledger.View, w *work, kind ledger.PostKind, step uint16) ([]ledger.Post, [][]byte, error) {
-	var out []ledger.Post
-	var blobs [][]byte
+// said are the blobs of all parties' posts of a step, by digest, in roster order.
+func (n *Node) said(v ledger.View, w *work, kind ledger.PostKind, step uint16) ([]ledger.Digest, error) {
+	var out []ledger.Digest
 	for _, party := range w.job.Roster.Parties {
 		m, _ := ledger.MemberOf(v, party)
 		p, ok := n.posts.get(ledger.Post{Scope: w.job.ID, Kind: kind, Step: step, Sender: m.Signing})
 		if !ok {
-			return nil, nil, fmt.Errorf("the share of %s is not here", party)
+			return nil, fmt.Errorf("the share of %s is not here", party)
 		}
-		b, err := n.blob(ctx, v)(p.Blob)
-		if err != nil {
-			return nil, nil, err
-		}
-		out, blobs = append(out, p), append(blobs, b)
+		out = append(out, p.Blob)
 	}
-	return out, blobs, nil
+	return out, nil
+}
+
+// shares are these blobs.
+func (n *Node) shares(ctx context.Context, v ledger.View, digests []ledger.Digest) ([][]byte, error) {
+	out := make([][]byte, len(digests))
+	for i, d := range digests {
+		var err error
+		if out[i], err = n.blob(ctx, v)(d); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // say stores a blob of the node's own and posts it.
@@ -176,7 +187,7 @@ func (n *Node) record(ctx context.Context, v ledger.View, d federation.Record) e
 	r := &ledger.StepRecord{Job: j.ID, Step: d.Step, Previous: j.Last}
 	step := w.evaluator.Start()
 	if d.Step > 0 {
-		if r.Shares, err = n.shareDigests(ctx, v, w, ledger.PostShare, d.Step-1); err != nil {
+		if r.Shares, err = n.said(v, w, ledger.PostShare, d.Step-1); err != nil {
 			return err
 		}
 		if step, err = n.evaluate(ctx, v, w, d.Step, r); err != nil {
@@ -242,15 +253,6 @@ func (n *Node) keepOps(ops []circuit.Op) error {
 	return nil
 }
 
-func (n *Node) shareDigests(ctx context.Context, v ledger.View, w *work, kind ledger.PostKind, step uint16) ([]ledger.Digest, error) {
-	posts, _, err := n.shares(ctx, v, w, kind, step)
-	var out []ledger.Digest
-	for _, p := range posts {
-		out = append(out, p.Blob)
-	}
-	return out, err
-}
-
 // prepare reads the contributions of a job, once.
 func (n *Node) prepare(ctx context.Context, v ledger.View, w *work) error {
 	if w.evaluator != nil {
@@ -282,7 +284,7 @@ func (n *Node) conclude(ctx context.Context, v ledger.View, d federation.Conclud
 	}
 	j, _ := ledger.JobOf(v, d.Job)
 	r := &ledger.ModelRecord{Job: j.ID, Previous: j.Last}
-	if r.Shares, err = n.shareDigests(ctx, v, w, ledger.PostShare, j.Steps); err != nil {
+	if r.Shares, err = n.said(v, w, ledger.PostShare, j.Steps); err != nil {
 		return err
 	}
 	weights, err := n.output(ctx, v, w, j.Steps, 1)
@@ -362,17 +364,19 @@ func (n *Node) openValues(ctx context.Context, v ledger.View, d federation.OpenV
 	if err != nil {
 		return err
 	}
-	posts, blobs, err := n.shares(ctx, v, w, ledger.PostOpening, j.Step)
+	record := &ledger.Values{Job: j.ID}
+	if record.Shares, err = n.said(v, w, ledger.PostOpening, j.Step); err != nil {
+		return err
+	}
+	blobs, err := n.shares(ctx, v, record.Shares)
 	if err != nil {
 		return err
 	}
-	record := &ledger.Values{Job: j.ID}
 	shares := make([]*multiparty.SwitchShare, len(blobs))
 	for i, b := range blobs {
 		if shares[i], err = release.ParseShare(b); err != nil {
 			return fmt.Errorf("opening of %s: %w", w.job.Roster.Parties[i], err)
 		}
-		record.Shares = append(record.Shares, posts[i].Blob)
 	}
 	switched, err := release.Finish(shares)
 	if err != nil {
