@@ -152,6 +152,25 @@ func TestStrictWorld(t *testing.T) {
 	}
 }
 
+// everyCrash calls run for each write of each process that a quiet world made
+// between two counts, and for either side of it.
+func everyCrash(t *testing.T, before, after map[string]int, run func(t *testing.T, name string, n int, side store.Side)) {
+	stride := 1
+	if testing.Short() {
+		stride = 16
+	}
+	for name, total := range after {
+		for n := 1; n <= total-before[name]; n += stride {
+			for _, side := range []store.Side{store.Before, store.After} {
+				t.Run(fmt.Sprintf("%s/%d/%d", name, n, side), func(t *testing.T) {
+					t.Parallel()
+					run(t, name, n, side)
+				})
+			}
+		}
+	}
+}
+
 // TestEveryCrash kills each process at each of its writes, before and after it,
 // while a job runs.
 func TestEveryCrash(t *testing.T) {
@@ -159,24 +178,51 @@ func TestEveryCrash(t *testing.T) {
 	quiet := branch(t, brought, 0, false)
 	before := quiet.Writes()
 	want := train(t, quiet)
-	stride := 1
-	if testing.Short() {
-		stride = 16
-	}
-	for name, total := range quiet.Writes() {
-		for n := 1; n <= total-before[name]; n += stride {
-			for _, side := range []store.Side{store.Before, store.After} {
-				t.Run(fmt.Sprintf("%s/%d/%d", name, n, side), func(t *testing.T) {
-					t.Parallel()
-					w := branch(t, brought, uint64(n), false)
-					w.CrashAt(name, n, side)
-					m := train(t, w)
-					compare(t, m, want, w)
-					if w.Crashes > 1 {
-						t.Errorf("%d crashes", w.Crashes)
-					}
-				})
-			}
+	everyCrash(t, before, quiet.Writes(), func(t *testing.T, name string, n int, side store.Side) {
+		w := branch(t, brought, uint64(n), false)
+		w.CrashAt(name, n, side)
+		compare(t, train(t, w), want, w)
+		if w.Crashes > 1 {
+			t.Errorf("%d crashes", w.Crashes)
 		}
+	})
+}
+
+// TestEveryCrashBefore does so from the founding on: while keys are made, a task
+// is joined and rows are brought. Keys and rows are those of the quiet world, in the
+// ceremony's first attempt.
+func TestEveryCrashBefore(t *testing.T) {
+	quiet := bring(t, world(t, 0, false, ledger.Quorum))
+	want := founding(t, quiet)
+	everyCrash(t, nil, quiet.Writes(), func(t *testing.T, name string, n int, side store.Side) {
+		w := world(t, 0, false, ledger.Quorum)
+		w.CrashAt(name, n, side)
+		bring(t, w)
+		if got := founding(t, w); got != want {
+			t.Errorf("after %d crashes %+v, want %+v", w.Crashes, got, want)
+		}
+	})
+}
+
+// A start is what a federation has before it trains.
+type start struct {
+	ceremony, keys, set ledger.Digest
+	rows                [6]ledger.Digest // commitments and manifests, of each company
+}
+
+func founding(t *testing.T, w *World) (s start) {
+	t.Helper()
+	e, ok := ledger.CurrentEpoch(w.View())
+	task, is := ledger.TaskOf(w.View(), ledger.TaskID(w.Genesis.Chain, "churn"))
+	if !ok || !is {
+		t.Fatal("no keys, or no task")
 	}
+	y, _ := ledger.CeremonyOf(w.View(), task.KeySet)
+	s = start{ceremony: e.Ceremony, keys: e.Keys, set: y.Keys}
+	for i, c := range companies {
+		x, _ := ledger.ContributionOf(w.View(), task.ID, ledger.Training, c)
+		s.rows[2*i], s.rows[2*i+1] = x.Commitment, x.Manifest
+	}
+	must(t, w.contributions(task))
+	return s
 }
