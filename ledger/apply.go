@@ -23,6 +23,7 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 		out.Results = append(out.Results, r)
 	}
 	s.forget(MaxChanges - len(s.keys) - len(out.Leaves))
+	s.balanced()
 	out.Writes = s.writes()
 	return out
 }
@@ -38,6 +39,7 @@ type sender struct {
 	name   string
 	key    Key
 	member *Member // nil of a querier, and of one who asks to join
+	joins  bool    // it asks to join: it has nothing to pay with
 }
 
 func refuse(code Code, format string, args ...any) Result {
@@ -71,6 +73,11 @@ func (s *state) applyTx(b []byte) Result {
 	if !t.Verify() {
 		return refuse(BadSignature, "the signature of %s does not verify; sign the exact bytes", from.name)
 	}
+	if !from.joins {
+		if r := s.charge(from.name, len(b)); r.Code != OK {
+			return r
+		}
+	}
 	if r := t.Body.apply(s, from); r.Code != OK {
 		return r
 	}
@@ -83,7 +90,7 @@ func (s *state) sender(t *Tx) (sender, Result) {
 	name, ok := s.name(key(keySigning, t.Sender))
 	if !ok {
 		if join, asks := t.Body.(*Join); asks && join.Member.Signing == t.Sender {
-			return sender{name: join.Member.Name, key: t.Sender}, Result{}
+			return sender{name: join.Member.Name, key: t.Sender, joins: true}, Result{}
 		}
 		return sender{}, refuse(Unknown, "signing key %x is not on the ledger; join first", t.Sender[:6])
 	}

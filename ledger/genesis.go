@@ -31,6 +31,7 @@ type Genesis struct {
 	Patience              int64  // ms that a stage, a step or an approval is waited for; 0: DefaultPatience
 	RewardEpoch           int64  // ms; 0: DefaultEpoch
 	Releases              uint32 // of a key epoch; 0: MaxReleases
+	Money                 Money
 }
 
 func (g *Genesis) code(c *coder) {
@@ -44,6 +45,7 @@ func (g *Genesis) code(c *coder) {
 	c.i64(&g.Patience)
 	c.i64(&g.RewardEpoch)
 	c.u32(&g.Releases)
+	g.Money.code(c)
 }
 
 // Append adds the one encoding of g to dst.
@@ -74,11 +76,12 @@ func (g Genesis) Writes() ([]Write, error) {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
 	s := newState(empty{}, 0)
-	s.genesis = &g
+	s.genesis, s.rules = &g, &g.Money
 	for i := range g.Members {
 		if r := s.admit(&g.Members[i]); r.Code != OK {
 			return nil, fmt.Errorf("genesis: %s", r.Detail)
 		}
+		s.found(g.Members[i].Name)
 	}
 	s.put([]byte(keyGenesis), &g)
 	if _, err := ParseGenesis(s.Get([]byte(keyGenesis))); err != nil {
@@ -121,7 +124,7 @@ func (g *Genesis) check() error {
 	case g.Releases > MaxReleases:
 		return fmt.Errorf("%d releases of a key epoch; its flooding is made for %d", g.Releases, MaxReleases)
 	}
-	return nil
+	return g.Money.check()
 }
 
 // empty is the state before the first.

@@ -26,15 +26,16 @@ const (
 	TimedOut  JobEvent = 5 // by anybody, a deadline past
 	Replaced  JobEvent = 6 // a node, by all key holders
 	Cancelled JobEvent = 7 // by a key holder or the opener
+	Refuted   JobEvent = 8 // a recorded step, by the validators
 )
 
 // next is the transition table: what is not in it cannot happen.
 var next = map[JobState]map[JobEvent]JobState{
 	JobOpen:     {Approved: JobApproved, Cancelled: JobAborted},
 	JobApproved: {Recorded: JobRunning, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
-	JobRunning:  {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted},
-	JobPaused:   {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, Replaced: JobPaused, Cancelled: JobAborted},
-	JobDisputed: {Replaced: JobPaused, Cancelled: JobAborted},
+	JobRunning:  {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, TimedOut: JobPaused, Cancelled: JobAborted, Refuted: JobAborted},
+	JobPaused:   {Recorded: JobRunning, Concluded: JobDone, Disputed: JobDisputed, Replaced: JobPaused, Cancelled: JobAborted, Refuted: JobAborted},
+	JobDisputed: {Replaced: JobPaused, Cancelled: JobAborted, Refuted: JobAborted},
 	JobDone:     {Replaced: JobDone}, // values are still to be opened
 }
 

@@ -28,9 +28,12 @@ func TestTransitions(t *testing.T) {
 		{JobDisputed, Replaced}:  JobPaused,
 		{JobDisputed, Cancelled}: JobAborted,
 		{JobDone, Replaced}:      JobDone,
+		{JobRunning, Refuted}:    JobAborted,
+		{JobPaused, Refuted}:     JobAborted,
+		{JobDisputed, Refuted}:   JobAborted,
 	}
 	for from := range JobDone + 2 {
-		for by := range Cancelled + 2 {
+		for by := range Refuted + 2 {
 			want, may := table[move{from, by}]
 			if to, ok := from.Moves(by); ok != may || to != want {
 				t.Errorf("event %d in state %d: %d, %v; want %d, %v", by, from, to, ok, want, may)

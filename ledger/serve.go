@@ -14,6 +14,7 @@ type Model struct {
 	Values    Digest   // of the ciphertext of values; zero: none
 	Opened    []int64  // values in roster order, units of 2^-32; none until opened
 	Waiting   []string // holders that do not serve yet
+	Refuted   bool     // a step of its job was proved wrong: it is served no more, and earns nothing
 }
 
 func (m *Model) code(c *coder) {
@@ -26,10 +27,11 @@ func (m *Model) code(c *coder) {
 	c.digest(&m.Values)
 	list(c, &m.Opened, MaxParties, c.i64)
 	c.names(&m.Waiting, MaxParties)
+	c.flag(&m.Refuted)
 }
 
 // Served says whether the model answers queries.
-func (m *Model) Served() bool { return len(m.Waiting) == 0 }
+func (m *Model) Served() bool { return len(m.Waiting) == 0 && !m.Refuted }
 
 // Serve is a holder's word that it answers with its share of a model, and the
 // X25519 key it shares masks with the other holders by.

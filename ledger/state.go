@@ -43,6 +43,16 @@ const (
 	keyEvidence  = "evidence/"     // digest → Evidence
 	keyReward    = "reward/"       // number → RewardEpoch
 	keyRewardNow = "rewardepoch"   // RewardEpoch that is open
+	keyMoney     = "money"         // Money that was voted for
+	keyAccount   = "account/"      // name of member or querier → Account
+	keyPot       = "pot/"          // task, or none → Pot
+	keySupply    = "supply"        // Pot: all credits ever made
+	keyRanking   = "ranking/"      // reward epoch, task, company → Ranking
+	keyBonds     = "bonds/"        // task → Bonds
+	keySettled   = "settled/"      // reward epoch, task → Settlement
+	keyPayout    = "payout/"       // reward epoch, task, name → Payout
+	keyBlend     = "blend/"        // task → Blend
+	keyChallenge = "challenge/"    // job, step → Challenge
 )
 
 // key joins a prefix and parts. Parts of one prefix have fixed widths but the
@@ -79,12 +89,13 @@ type state struct {
 	keys    []string          // of written, in order
 	now     int64             // block time
 	genesis *Genesis
+	rules   *Money  // of the block: what it changes is in force from the next
 	off     defence // of attack tests alone
 }
 
 // above is a state of s's own on top of it, for what may come to nothing.
 func (s *state) above() *state {
-	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, off: s.off}
+	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, rules: s.money(), off: s.off}
 }
 
 func newState(v View, now int64) *state {

@@ -60,6 +60,15 @@ var bodies = map[kind]func() Body{
 	24: func() Body { return new(Usage) },
 	25: func() Body { return new(CloseEpoch) },
 	26: func() Body { return new(Evidence) },
+	27: func() Body { return new(Transfer) },
+	28: func() Body { return new(Stake) },
+	29: func() Body { return new(Unstake) },
+	30: func() Body { return new(CommitRanking) },
+	31: func() Body { return new(RevealRanking) },
+	32: func() Body { return new(Settle) },
+	33: func() Body { return new(Amend) },
+	45: func() Body { return new(OpenChallenge) },
+	46: func() Body { return new(Verdict) },
 }
 
 func (t *Tx) code(c *coder) {

@@ -12,6 +12,7 @@ type Querier struct {
 	Quota     uint64 // answers
 	Sponsor   string // the company that admitted it
 	Used      uint64 // answers that nodes recorded
+	Prepaid   uint64 // credits of its sponsor for answers of its quota
 }
 
 func (q *Querier) code(c *coder) {
@@ -23,6 +24,7 @@ func (q *Querier) code(c *coder) {
 	c.u64(&q.Quota)
 	c.name(&q.Sponsor)
 	c.u64(&q.Used)
+	c.u64(&q.Prepaid)
 }
 
 // AdmitQuerier admits a querier to a task, by a company that consented to it.
@@ -65,6 +67,9 @@ func (a *AdmitQuerier) apply(s *state, from sender) Result {
 	}
 	if s.taken(a.Name, a.Signing, a.TLS) {
 		return refuse(Conflict, "querier %s: its name or one of its keys is taken", a.Name)
+	}
+	if r := s.prepay(q); r.Code != OK {
+		return r
 	}
 	s.put(key(keyQuerier, a.Name), q)
 	s.putRaw(key(keySigning, a.Signing), []byte(a.Name))
@@ -127,6 +132,7 @@ func (u *Usage) apply(s *state, from sender) Result {
 		// Beyond the quota is recorded too: it happened. No sum overflows: 2^32
 		// entries of MaxQuota answers are more than a chain holds.
 		q.Used += x.Answers
+		s.consume(q, x.Answers)
 		s.put(key(keyQuerier, q.Name), q)
 		used, ok := UsedOf(s, x.Querier, x.Model)
 		if !ok {
@@ -158,49 +164,6 @@ func (s *state) answers(node string, q *Querier, model Digest) Result {
 	}
 	return Result{}
 }
-
-// A RewardEpoch is a period of accounting.
-type RewardEpoch struct {
-	Number uint64
-	Opened int64 // block time
-	Closed int64 // 0: it is open
-}
-
-func (e *RewardEpoch) code(c *coder) {
-	c.u64(&e.Number)
-	c.i64(&e.Opened)
-	c.i64(&e.Closed)
-}
-
-// CloseEpoch ends a reward epoch when its time has come. Anybody may.
-type CloseEpoch struct{ Number uint64 }
-
-func (*CloseEpoch) kind() kind      { return 25 }
-func (x *CloseEpoch) code(c *coder) { c.u64(&x.Number) }
-
-func (x *CloseEpoch) apply(s *state, _ sender) Result {
-	open, ok := CurrentReward(s)
-	if !ok { // the first one begins with the first transaction about it
-		open = &RewardEpoch{Number: 1, Opened: s.now}
-		if x.Number == 0 {
-			s.put([]byte(keyRewardNow), open)
-			return Result{}
-		}
-	}
-	switch {
-	case x.Number != open.Number:
-		return refuse(WrongState, "reward epoch %d; %d is open", x.Number, open.Number)
-	case s.now < open.Opened+s.genesis.RewardEpoch:
-		return refuse(WrongState, "reward epoch %d ends at %d", open.Number, open.Opened+s.genesis.RewardEpoch)
-	}
-	open.Closed = s.now
-	s.put(key(keyReward, open.Number), open)
-	s.put([]byte(keyRewardNow), &RewardEpoch{Number: open.Number + 1, Opened: s.now})
-	return Result{}
-}
-
-// CurrentReward is the reward epoch that is open.
-func CurrentReward(v View) (*RewardEpoch, bool) { return load[RewardEpoch](v, []byte(keyRewardNow)) }
 
 // QuerierOf is the querier of a name.
 func QuerierOf(v View, name string) (*Querier, bool) { return load[Querier](v, key(keyQuerier, name)) }

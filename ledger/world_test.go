@@ -104,6 +104,9 @@ func (w *world) apply(txs ...[]byte) []Result {
 	s.off = w.off
 	out := s.applyBlock(txs)
 	w.state.Write(out.Writes)
+	if all, supply := Credits(w.state), Supply(w.state); all != supply {
+		w.tb.Fatalf("%d credits of a supply of %d", all, supply)
+	}
 	w.tell(txs, out)
 	return out.Results
 }

@@ -1,0 +1,222 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A Challenge says that a recorded step was not computed as claimed. Validators
+// evaluate that step again, outside consensus, and vote.
+type Challenge struct {
+	Job     Digest
+	Step    uint16
+	Record  Digest // that has the ticket
+	Fraud   Digest // of the fraud proof that auditors check offline; zero: none
+	By      string
+	Bond    uint64   // what is at stake for who challenges; 0 once decided
+	Opened  int64    // block time
+	Wrong   []string // validators that found the step wrong
+	Right   []string // and those that found it right
+	Decided Decision
+}
+
+// A Decision is the outcome of a challenge.
+type Decision uint8
+
+const (
+	Undecided Decision = 0
+	Upheld    Decision = 1 // the step is wrong: who recorded it is slashed
+	Rejected  Decision = 2 // the step is right: who challenged it loses its bond
+)
+
+func (x *Challenge) code(c *coder) {
+	c.digest(&x.Job)
+	c.u16(&x.Step)
+	c.digest(&x.Record)
+	c.digest(&x.Fraud)
+	c.name(&x.By)
+	c.u64(&x.Bond)
+	c.i64(&x.Opened)
+	c.names(&x.Wrong, MaxMembers)
+	c.names(&x.Right, MaxMembers)
+	c.u8((*uint8)(&x.Decided))
+}
+
+// OpenChallenge challenges a step within its window, with a bond.
+type OpenChallenge struct {
+	Job   Digest
+	Step  uint16
+	Fraud Digest // of a fraud proof; zero: none yet
+}
+
+func (*OpenChallenge) kind() kind { return 45 }
+func (x *OpenChallenge) code(c *coder) {
+	c.digest(&x.Job)
+	c.u16(&x.Step)
+	c.digest(&x.Fraud)
+}
+
+func (x *OpenChallenge) apply(s *state, from sender) Result {
+	j, ok := JobOf(s, x.Job)
+	if !ok {
+		return refuse(Unknown, "no job %x", x.Job[:6])
+	}
+	t, ok := TicketOf(s, x.Job, x.Step)
+	m, at := s.money(), key(keyChallenge, x.Job, x.Step)
+	had, has := load[Challenge](s, at)
+	switch {
+	case from.member == nil:
+		return refuse(Forbidden, "%s is no member; members challenge", from.name)
+	case !ok || x.Step > j.Steps:
+		return refuse(WrongState, "step %d of job %x has no ticket", x.Step, x.Job[:6])
+	case has && had.By == from.name:
+		return refuse(Replayed, "challenged already")
+	case has:
+		return refuse(Conflict, "%s has challenged step %d of job %x", had.By, x.Step, x.Job[:6])
+	case s.now > t.Opened+m.Window:
+		return refuse(Late, "step %d of job %x could be challenged until %d", x.Step, x.Job[:6], t.Opened+m.Window)
+	}
+	if m.Challenge > 0 {
+		if r := s.spend(from.name, m.Challenge); r.Code != OK {
+			return r
+		}
+	}
+	s.put(at, &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now})
+	return Result{}
+}
+
+// Verdict is a validator's vote on a challenge, after it evaluated the step.
+type Verdict struct {
+	Job   Digest
+	Step  uint16
+	Wrong bool
+}
+
+func (*Verdict) kind() kind { return 46 }
+func (x *Verdict) code(c *coder) {
+	c.digest(&x.Job)
+	c.u16(&x.Step)
+	c.flag(&x.Wrong)
+}
+
+func (x *Verdict) apply(s *state, from sender) Result {
+	at := key(keyChallenge, x.Job, x.Step)
+	ch, ok := load[Challenge](s, at)
+	switch {
+	case !ok:
+		return refuse(Unknown, "nobody has challenged step %d of job %x", x.Step, x.Job[:6])
+	case from.member == nil || !from.member.Roles.Has(Validator):
+		return refuse(Forbidden, "%s is no validator; validators decide challenges", from.name)
+	case slices.Contains(ch.Wrong, from.name) || slices.Contains(ch.Right, from.name):
+		return refuse(Replayed, "%s has voted", from.name)
+	case ch.Decided != Undecided:
+		return refuse(WrongState, "the challenge is decided")
+	}
+	votes := &ch.Right
+	if x.Wrong {
+		votes = &ch.Wrong
+	}
+	*votes = append(*votes, from.name)
+	switch {
+	case s.majority(ch.Wrong):
+		s.uphold(ch)
+	case s.majority(ch.Right):
+		s.reject(ch)
+	}
+	s.put(at, ch)
+	return Result{}
+}
+
+// majority says whether more than half of the validators' owners are among
+// members.
+func (s *state) majority(members []string) bool {
+	voices := map[string]bool{}
+	for _, n := range members {
+		if m, ok := MemberOf(s, n); ok && m.Roles.Has(Validator) {
+			s.voice(voices, n)
+		}
+	}
+	return 2*len(voices) > len(s.owners(Validator))
+}
+
+// accused are the nodes that recorded what a challenge is about.
+func (s *state) accused(ch *Challenge) (out []string) {
+	each(s, key(keyStep, ch.Job, ch.Step), func(k []byte, r *StepRecord) bool {
+		if r.Digest() == ch.Record {
+			name := k[len(key(keyStep, ch.Job, ch.Step)):]
+			out = append(out, string(name[:len(name)-1]))
+		}
+		return true
+	})
+	return out
+}
+
+// uphold slashes the nodes that recorded a wrong step: half of what they lose
+// goes to who challenged, so that the accused gain nothing by challenging
+// themselves, and half to everybody. Nothing of the job is paid or served on.
+func (s *state) uphold(ch *Challenge) {
+	ch.Decided = Upheld
+	var lost uint64
+	for _, n := range s.accused(ch) {
+		lost += s.slash(n)
+	}
+	s.earn(ch.By, ch.Bond+lost/2)
+	s.fill(Digest{}, lost-lost/2)
+	ch.Bond = 0
+	j, _ := JobOf(s, ch.Job)
+	if m, ok := ModelOf(s, j.Model); ok {
+		m.Refuted = true
+		s.put(key(keyModel, m.ID), m)
+	} else if j.State.Works() || j.State == JobDisputed {
+		s.move(j, Refuted)
+	}
+}
+
+// reject gives the challenger's bond to those it accused, for their trouble.
+func (s *state) reject(ch *Challenge) {
+	ch.Decided = Rejected
+	accused := s.accused(ch)
+	for i, n := range accused {
+		part := ch.Bond / uint64(len(accused)-i)
+		s.earn(n, part)
+		ch.Bond -= part
+	}
+	s.fill(Digest{}, ch.Bond)
+	ch.Bond = 0
+}
+
+// ChallengeOf is the challenge of a step.
+func ChallengeOf(v View, job Digest, step uint16) (*Challenge, bool) {
+	return load[Challenge](v, key(keyChallenge, job, step))
+}
+
+// Challenges are all challenges.
+func Challenges(v View) (out []Challenge) {
+	each(v, []byte(keyChallenge), func(_ []byte, x *Challenge) bool {
+		out = append(out, *x)
+		return true
+	})
+	return out
+}
+
+// Sampled are the steps of a concluded job that everybody who checks evaluates
+// again, so many millionths of them, rounded up. They follow from the digest of the
+// job's last record, which nobody knows while a step is computed: the shares
+// of all companies have gone into it since.
+func (j *Job) Sampled(millionths uint32) []uint16 {
+	if j.State != JobDone || millionths == 0 {
+		return nil
+	}
+	steps := make([]uint16, j.Steps)
+	for i := range steps {
+		steps[i] = uint16(i + 1)
+	}
+	n := (len(steps)*int(millionths) + Million - 1) / Million
+	for i := range n { // a shuffle, as far as it is needed
+		h := Hash("sample", j.Last[:], key("", uint16(i)))
+		k := i + int(binary.BigEndian.Uint64(h[:])%uint64(len(steps)-i))
+		steps[i], steps[k] = steps[k], steps[i]
+	}
+	slices.Sort(steps[:n])
+	return steps[:n]
+}
