@@ -13,6 +13,7 @@ demo: build # a federation of separate processes, three companies, on real rows
 
 test: # everything, and the fuzz corpora as plain tests
 	CGO_ENABLED=0 go test -timeout 60m ./...
+	CGO_ENABLED=0 go test -short -tags invariants ./ledger # no credit is made or lost, in every block
 
 check: # form, vet, staticcheck, .proto files and what is generated from them, races
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "check: not formatted; run gofmt -w on these"; exit 1; }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/ed25519"
+	"encoding/binary"
 	"slices"
 )
 
@@ -42,11 +43,13 @@ func (x *Contribute) code(c *coder) {
 type Contribution struct {
 	Contribute
 	Company string
+	Order   uint64 // 1, 2, … of all contributions: of near-copies the first counts
 }
 
 func (x *Contribution) code(c *coder) {
 	x.Contribute.code(c)
 	c.name(&x.Company)
+	c.u64(&x.Order)
 }
 
 // HeldMessage is what a node signs to say that it keeps a company's manifest for
@@ -101,7 +104,35 @@ func (x *Contribute) apply(s *state, from sender) Result {
 		}
 		s.putRaw(key(keyManifest, x.Manifest), t.ID[:])
 	}
+	if r := s.escrow(from.name, x.Use); r.Code != OK {
+		return r
+	}
+	record.Order = 1 + s.contributions()
+	s.putRaw([]byte(keyContribs), key("", record.Order))
 	s.put(at, record)
+	return Result{}
+}
+
+// contributions is how many there are.
+func (s *state) contributions() uint64 {
+	if b := s.Get([]byte(keyContribs)); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+// escrow locks what answers for rows that harm, once a task: with its training rows.
+func (s *state) escrow(company string, use ContributionKind) Result {
+	amount := s.money().Escrow
+	if use != Training || amount == 0 {
+		return Result{}
+	}
+	if r := s.spend(company, amount); r.Code != OK {
+		return r
+	}
+	a := s.account(company)
+	a.Escrow += amount
+	s.keep(company, a)
 	return Result{}
 }
 

@@ -21,10 +21,8 @@ const (
 	ownTaskUsage                    // a node counts answers of models it is a node of
 	currentKeys                     // keys that were replaced begin nothing
 	sentQuota                       // a sender has so many transactions a minute
-	ownEntity                       // nobody ranks models of its own entity
-	earlyStake                      // a ranking weighs what was staked when it was committed
 	sealedRanks                     // a ranking is what was committed to
-	livingStake                     // and what is still staked when it counts
+	livingStake                     // a ranking weighs what is still staked when it counts
 )
 
 // on says whether a defence is up.

@@ -103,6 +103,27 @@ type Values struct {
 	Job    Digest
 	Shares []Digest // of the release, in roster order
 	Values []int64
+	Copies []Pair // of companies whose rows are near-copies
+}
+
+// A Pair is two companies, by their places in the roster, the lower first.
+type Pair struct{ A, B uint8 }
+
+const maxPairs = MaxParties * (MaxParties - 1) / 2
+
+func (p *Pair) code(c *coder) {
+	c.u8(&p.A)
+	c.u8(&p.B)
+}
+
+// pairsOf says whether pairs are of n companies, in order, each once.
+func pairsOf(pairs []Pair, n int) bool {
+	for i, p := range pairs {
+		if p.A >= p.B || int(p.B) >= n || i > 0 && (p.A < pairs[i-1].A || p.A == pairs[i-1].A && p.B <= pairs[i-1].B) {
+			return false
+		}
+	}
+	return true
 }
 
 func (*Values) kind() kind { return 18 }
@@ -110,6 +131,7 @@ func (x *Values) code(c *coder) {
 	c.digest(&x.Job)
 	c.digests(&x.Shares, MaxParties)
 	list(c, &x.Values, MaxParties, c.i64)
+	list(c, &x.Copies, maxPairs, func(p *Pair) { p.code(c) })
 }
 
 func (x *Values) apply(s *state, from sender) Result {
@@ -129,6 +151,9 @@ func (x *Values) apply(s *state, from sender) Result {
 	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
 		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
 	}
+	if !pairsOf(x.Copies, len(e.Parties)) {
+		return refuse(Malformed, "copies are pairs of companies of the roster, in order, each once")
+	}
 	s.put(at, x)
 	if len(m.Opened) > 0 {
 		return Result{}
@@ -140,7 +165,7 @@ func (x *Values) apply(s *state, from sender) Result {
 		}
 	}
 	if len(voices) >= int(j.Quorum) {
-		m.Opened = x.Values
+		m.Opened, m.Copies = x.Values, x.Copies
 		s.put(key(keyModel, m.ID), m)
 	}
 	return Result{}

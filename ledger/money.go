@@ -76,6 +76,7 @@ type Account struct {
 	Balance uint64 // to spend
 	Stake   uint64 // weighs its rankings, and is lost by who is proved wrong
 	Escrow  uint64 // of its contributions: pays for rows that harm
+	Owed    uint64 // for such rows, beyond its escrow
 	Locked  []Lock // by Due: becomes Balance then
 	Minute  int64  // of block time, in which it sent
 	Sent    uint32 // transactions
@@ -93,6 +94,7 @@ func (a *Account) code(c *coder) {
 	c.u64(&a.Balance)
 	c.u64(&a.Stake)
 	c.u64(&a.Escrow)
+	c.u64(&a.Owed)
 	list(c, &a.Locked, maxLocks, func(l *Lock) {
 		c.u64(&l.Amount)
 		c.i64(&l.Due)

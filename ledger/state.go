@@ -28,6 +28,7 @@ const (
 	keyAck       = "ack/"          // ceremony, party → KeyAck
 	keyTask      = "task/"         // id → Task
 	keyContrib   = "contribution/" // task, kind, company → Contribution
+	keyContribs  = "contributions" // number of them
 	keyManifest  = "manifest/"     // digest → id of the contribution's task
 	keyJob       = "job/"          // id → Job
 	keyStep      = "step/"         // job, step, node → StepRecord

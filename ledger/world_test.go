@@ -295,13 +295,19 @@ func (w *world) modelRecord(job Digest) *ModelRecord {
 func (w *world) model() (job, model Digest) {
 	w.tb.Helper()
 	w.rows()
-	job = w.job(openJob(1))
+	return w.train(openJob(1), 5, -3, 1<<40)
+}
+
+// train trains another model of the same rows, of such values, and serves it.
+func (w *world) train(o *OpenJob, values ...int64) (job, model Digest) {
+	w.tb.Helper()
+	job = w.job(o)
 	w.steps(job)
 	r := w.modelRecord(job)
 	w.must("north", r)
 	w.must("south", r)
 	for _, n := range []string{"north", "south"} {
-		w.must(n, &Values{Job: job, Shares: shares(3), Values: []int64{5, -3, 1 << 40}})
+		w.must(n, &Values{Job: job, Shares: shares(3), Values: values})
 	}
 	for _, c := range companies {
 		w.must(c, &Serve{Model: r.Model(), PairKey: d("pair key", c)})
