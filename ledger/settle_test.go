@@ -85,7 +85,7 @@ func TestSettle(t *testing.T) {
 	if sum := p.Operators + p.Evaluators + p.Peers + p.Providers + p.Carried; sum != st.Pot+p.Debited {
 		t.Errorf("%+v of a pot of %d", p, st.Pot)
 	}
-	if p.Operators != st.Pot*18/100 || p.Carried > 1 || p.Evaluators == 0 || p.Peers == 0 || p.Providers == 0 {
+	if p.Operators != st.Pot*18/100 || p.Carried > p.Providers || p.Evaluators == 0 || p.Peers == 0 || p.Providers == 0 {
 		t.Errorf("%+v of a pot of %d", p, st.Pot)
 	}
 	if m := st.Models; len(m) != 2 || m[0].Incentive+m[1].Incentive < 1<<32-2 {
