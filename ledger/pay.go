@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math/big"
 	"slices"
@@ -12,11 +13,7 @@ import (
 // pay divides the pot as the rankings say, fills in Paid, and moves the credits:
 // what data earns is locked while it vests (INCENTIVES §1 step 10, §2).
 func (s *state) pay(st *Settlement) {
-	escrows := make([]uint64, len(st.Roster))
-	for i, n := range st.Roster {
-		escrows[i] = s.account(n).Escrow
-	}
-	payouts, err := st.payouts(escrows)
+	payouts, err := st.payouts()
 	if err != nil { // unreachable: every input was checked when it was recorded
 		s.fill(st.Task, st.Pot)
 		return
@@ -37,9 +34,10 @@ func (s *state) pay(st *Settlement) {
 	s.fill(st.Task, st.Paid.Carried)
 }
 
-// payouts is what everybody gets of the pot, by name, given what companies have in
-// escrow: the sum is the pot with what is debited, less what is carried.
-func (st *Settlement) payouts(escrows []uint64) (map[string]Payout, error) {
+// payouts is what everybody gets of the pot, by name, and fills in Paid: the sum is
+// the pot with what is debited, less what is carried.
+func (st *Settlement) payouts() (map[string]Payout, error) {
+	st.Paid = Pools{}
 	out := map[string]Payout{}
 	add := func(name string, change func(*Payout)) {
 		p := out[name]
@@ -52,7 +50,7 @@ func (st *Settlement) payouts(escrows []uint64) (map[string]Payout, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := incentive.SettleModels(pools.Providers, st.bonds(escrows))
+	data, err := incentive.SettleModels(pools.Providers, st.bonds())
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +82,36 @@ func (st *Settlement) payouts(escrows []uint64) (map[string]Payout, error) {
 	return out, nil
 }
 
+// Recompute is the settlement with everything that follows from its inputs
+// computed again, and what everybody gets, by name. It takes no ledger: who has
+// a settlement checks it alone.
+func (st *Settlement) Recompute() (*Settlement, map[string]Payout, error) {
+	var again Settlement
+	if err := parseCoded(appendCoded(nil, st), &again); err != nil { // a copy of all of it
+		return nil, nil, err
+	}
+	if n := len(again.Roster); len(again.Order) != n || len(again.Escrows) != n {
+		return nil, nil, fmt.Errorf("a settlement of %d companies with %d contributions and %d escrows", n, len(again.Order), len(again.Escrows))
+	}
+	for i := range again.Models {
+		if n := len(again.Models[i].Values); n > 0 && n != len(again.Roster) {
+			return nil, nil, fmt.Errorf("a settlement of %d companies with %d values", len(again.Roster), n)
+		}
+	}
+	if _, err := again.rank(); err != nil {
+		return nil, nil, err
+	}
+	payouts, err := again.payouts()
+	return &again, payouts, err
+}
+
+// Append adds the one encoding of st to dst.
+func (st *Settlement) Append(dst []byte) []byte { return appendCoded(dst, st) }
+
 // bonds are the companies' data bonds on the models their rows trained. Companies
 // with near-copies of one another's rows count once, as the one that contributed
 // first.
-func (st *Settlement) bonds(escrows []uint64) (out []incentive.Model) {
+func (st *Settlement) bonds() (out []incentive.Model) {
 	for _, r := range st.Models {
 		m := incentive.Model{ID: string(r.Model[:]), Incentive: incentive.Fixed(r.Incentive)}
 		var copies [][2]int
@@ -97,7 +121,7 @@ func (st *Settlement) bonds(escrows []uint64) (out []incentive.Model) {
 		clusters, err := incentive.Merge(st.Order, copies)
 		for k, v := range r.Values {
 			if err == nil && clusters[k] == k || v < 0 { // harm is nobody else's
-				m.Values = append(m.Values, incentive.Value{ID: st.Roster[k], Phi: big.NewInt(v), Escrow: escrows[k]})
+				m.Values = append(m.Values, incentive.Value{ID: st.Roster[k], Phi: big.NewInt(v), Escrow: st.Escrows[k]})
 			}
 		}
 		out = append(out, m)

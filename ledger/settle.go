@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/commonseal/commonseal/incentive"
@@ -29,6 +30,7 @@ type Settlement struct {
 	Pot       uint64   // of the task
 	Roster    []string // companies, in the order of models' values
 	Order     []uint64 // in which they contributed their rows
+	Escrows   []uint64 // of theirs, before
 	Companies []Evaluator
 	Models    []Ranked
 	Bonds     []Bond // before
@@ -113,6 +115,7 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 	for _, x := range t.Consents {
 		c, _ := ContributionOf(s, t.ID, Training, x.Company)
 		st.Roster, st.Order = append(st.Roster, x.Company), append(st.Order, c.Order)
+		st.Escrows = append(st.Escrows, s.account(x.Company).Escrow)
 		r, ok := RankingOf(s, epoch, t.ID, x.Company)
 		m, _ := MemberOf(s, x.Company)
 		switch {
@@ -200,6 +203,9 @@ func (st *Settlement) rank() (incentive.Outcome, error) {
 	out, err := incentive.Rank(st.Money.ranking(), epoch)
 	if err != nil {
 		return out, err
+	}
+	if !slices.IsSortedFunc(st.Models, func(a, b Ranked) int { return slices.Compare(a.Model[:], b.Model[:]) }) {
+		return out, errors.New("the models of a settlement are not in order")
 	}
 	for _, e := range out.Evaluators {
 		i := slices.IndexFunc(st.Companies, func(c Evaluator) bool { return c.Name == e.ID })

@@ -7,6 +7,7 @@ func (st *Settlement) code(c *coder) {
 	c.u64(&st.Pot)
 	c.names(&st.Roster, MaxParties)
 	list(c, &st.Order, MaxParties, c.u64)
+	list(c, &st.Escrows, MaxParties, c.u64)
 	list(c, &st.Companies, MaxParties, func(e *Evaluator) { e.code(c) })
 	list(c, &st.Models, MaxParties*MaxRanked, func(r *Ranked) { r.code(c) })
 	list(c, &st.Bonds, maxBonds, func(b *Bond) { b.code(c) })
