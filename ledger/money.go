@@ -9,26 +9,26 @@ import (
 // and what is paid. Credits are whole; parts are in millionths. The zero value is
 // a consortium without money: nothing costs and nothing is paid.
 type Money struct {
-	Grant     uint64 // of each founding member, to spend
-	Bond      uint64 // of each founding member, staked
-	Fee       uint64 // of a transaction, for each KiB it begins
-	Quota     uint32 // transactions of one sender in a minute of block time; 0: no limit
-	Price     uint64 // of an answer
-	Escrow    uint64 // that a contribution of rows to a task locks
-	Emission  uint64 // made in the first reward epoch
-	Halving   uint32 // reward epochs after which Emission is half; 0: never
-	Unstake   int64  // ms from unstaking to spending
-	Vesting   int64  // ms from earning with data to spending
-	Cut       uint32 // of a pot, to those who run nodes and validators
-	Evaluate  uint32 // ξ: of the rest, to those who rank; what is left is for models
-	Provide   uint32 // λ: of what models earn, to those whose rows made them
-	Penalty   uint32 // β: how much of a weight beyond consensus is lost to bonds
-	Smoothing uint32 // α: the part of an epoch in the moving average of bonds
-	Cap       uint32 // of all stake that ranks, how much one owner's counts at most; 0: no cap
-	Slash     uint32 // of a stake, lost by who is proved wrong
-	Challenge uint64 // bond of a challenge
-	Window    int64  // ms in which a recorded step may be challenged
-	Sample    uint32 // of a job's steps, evaluated again by those who check
+	Grant     uint64 `json:"grant"`     // of each founding member, to spend
+	Bond      uint64 `json:"bond"`      // of each founding member, staked
+	Fee       uint64 `json:"fee"`       // of a transaction, for each KiB it begins
+	Quota     uint32 `json:"quota"`     // transactions of one sender in a minute of block time; 0: no limit
+	Price     uint64 `json:"price"`     // of an answer
+	Escrow    uint64 `json:"escrow"`    // that a contribution of rows to a task locks
+	Emission  uint64 `json:"emission"`  // made in the first reward epoch
+	Halving   uint32 `json:"halving"`   // reward epochs after which Emission is half; 0: never
+	Unstake   int64  `json:"unstake"`   // ms from unstaking to spending
+	Vesting   int64  `json:"vesting"`   // ms from earning with data to spending
+	Cut       uint32 `json:"cut"`       // of a pot, to those who run nodes and validators
+	Evaluate  uint32 `json:"evaluate"`  // ξ: of the rest, to those who rank; what is left is for models
+	Provide   uint32 `json:"provide"`   // λ: of what models earn, to those whose rows made them
+	Penalty   uint32 `json:"penalty"`   // β: how much of a weight beyond consensus is lost to bonds
+	Smoothing uint32 `json:"smoothing"` // α: the part of an epoch in the moving average of bonds
+	Cap       uint32 `json:"cap"`       // of all stake that ranks, how much one owner's counts at most; 0: no cap
+	Slash     uint32 `json:"slash"`     // of a stake, lost by who is proved wrong
+	Challenge uint64 `json:"challenge"` // bond of a challenge
+	Window    int64  `json:"window"`    // ms in which a recorded step may be challenged
+	Sample    uint32 `json:"sample"`    // of a job's steps, evaluated again by those who check
 }
 
 const (

@@ -108,6 +108,16 @@ func (st *Settlement) Recompute() (*Settlement, map[string]Payout, error) {
 // Append adds the one encoding of st to dst.
 func (st *Settlement) Append(dst []byte) []byte { return appendCoded(dst, st) }
 
+// ParseSettlement decodes exactly one settlement. That it follows from its inputs is
+// for [Settlement.Recompute].
+func ParseSettlement(b []byte) (Settlement, error) {
+	var st Settlement
+	if err := parseCoded(b, &st); err != nil {
+		return Settlement{}, fmt.Errorf("settlement: %w", err)
+	}
+	return st, nil
+}
+
 // bonds are the companies' data bonds on the models their rows trained. Companies
 // with near-copies of one another's rows count once, as the one that contributed
 // first.

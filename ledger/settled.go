@@ -81,6 +81,15 @@ func (b *Blend) code(c *coder) {
 	list(c, &b.Parts, MaxBlend, func(w *Weight) { w.code(c) })
 }
 
+// Settlements are all there are, by epoch and task.
+func Settlements(v View) (out []Settlement) {
+	each(v, []byte(keySettled), func(_ []byte, st *Settlement) bool {
+		out = append(out, *st)
+		return true
+	})
+	return out
+}
+
 // SettlementOf is how a task's pot of an epoch was paid out.
 func SettlementOf(v View, epoch uint64, task Digest) (*Settlement, bool) {
 	return load[Settlement](v, key(keySettled, epoch, task))

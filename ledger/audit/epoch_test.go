@@ -1,0 +1,127 @@
+package audit
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// anySettlement is the settlement of some inputs, with all that follows from them.
+func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
+	tb.Helper()
+	r := rand.New(rand.NewPCG(seed, 2))
+	some := func(values ...uint32) uint32 { return values[r.IntN(len(values))] }
+	roster := []string{"ann", "bob", "cal", "dan", "eve"}[:2+r.IntN(4)]
+	st := &ledger.Settlement{Epoch: seed, Task: ledger.Digest{1}, Pot: r.Uint64N(1 << (1 + r.IntN(50))), Roster: roster, Operators: []string{"north", "south", "v1"},
+		Money: ledger.Money{Cut: some(0, 180_000, ledger.Million), Evaluate: some(0, 333_333, 500_000, ledger.Million), Provide: some(0, 500_000, ledger.Million),
+			Penalty: some(0, 500_000, ledger.Million), Smoothing: some(0, 100_000, ledger.Million), Cap: some(0, 300_000, 490_000)}}
+	for i := range r.IntN(5) {
+		m := ledger.Ranked{Model: ledger.Digest{byte(i)}, Peer: []string{"peer", "ann"}[r.IntN(2)]}
+		m.Owner = m.Peer
+		if r.IntN(4) > 0 {
+			for range roster {
+				m.Values = append(m.Values, r.Int64N(1<<40)-1<<38)
+			}
+		}
+		if r.IntN(2) > 0 {
+			m.Copies = []ledger.Pair{{A: 0, B: 1}}
+		}
+		st.Models = append(st.Models, m)
+	}
+	for i, name := range roster {
+		st.Order, st.Escrows = append(st.Order, uint64((i+2)%len(roster))), append(st.Escrows, r.Uint64N(1<<40))
+		owner := name
+		if r.IntN(4) == 0 {
+			owner = "ann"
+		}
+		c := ledger.Evaluator{Name: name, Owner: owner, Stake: r.Uint64N(1 << 40)}
+		for _, m := range st.Models {
+			if r.IntN(3) > 0 {
+				c.Weights = append(c.Weights, ledger.Weight{Model: m.Model, Part: uint16(1 + r.IntN(1000))})
+			}
+			if r.IntN(3) > 0 {
+				st.Bonds = append(st.Bonds, ledger.Bond{Company: name, Model: m.Model, Value: r.Int64N(1 << 32)})
+			}
+		}
+		st.Companies = append(st.Companies, c)
+	}
+	again, _, err := st.Recompute()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return again
+}
+
+func exported(tb testing.TB, seed uint64) []byte {
+	tb.Helper()
+	e, err := NewEpoch("chain", anySettlement(tb, seed))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := e.Append(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// What is exported is read back; with any one bit of it flipped it is not, except
+// in the name of the chain, which is for who knows the chain.
+func TestEpochIsReadBack(t *testing.T) {
+	b := exported(t, 1)
+	e, _, err := ParseEpoch(b)
+	if err != nil || e.Chain != "chain" {
+		t.Fatal(e.Chain, err)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		at, bit := r.IntN(len(b)), r.IntN(8)
+		wrong := bytes.Clone(b)
+		wrong[at] ^= 1 << bit
+		if e, _, err := ParseEpoch(wrong); err == nil && e.Chain == "chain" {
+			t.Fatalf("bit %d of byte %d flipped, and nobody noticed", bit, at)
+		}
+	}
+}
+
+// A settlement that pays somebody more than follows from its inputs is refused.
+func TestEpochThatDoesNotFollow(t *testing.T) {
+	st := anySettlement(t, 1)
+	st.Companies[0].Dividend++
+	if _, err := NewEpoch("chain", st); err == nil {
+		t.Error("a dividend that nobody earned was exported")
+	}
+}
+
+// A program of its own, which shares no code with the ledger, computes the same
+// to the unit; and finds a payment that was changed.
+func TestStandAloneProgramAgrees(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 here")
+	}
+	dir := t.TempDir()
+	args := []string{filepath.Join("..", "..", "docs", "payouts.py")}
+	for seed := range uint64(200) {
+		name := filepath.Join(dir, string(rune('a'+seed/26))+string(rune('a'+seed%26))+".json")
+		if err := os.WriteFile(name, exported(t, seed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, name)
+	}
+	if out, err := exec.CommandContext(t.Context(), python, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wrong := filepath.Join(dir, "wrong.json")
+	if err := os.WriteFile(wrong, bytes.Replace(exported(t, 1), []byte(`"evaluator": `), []byte(`"evaluator": 9`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), python, args[0], wrong).CombinedOutput(); err == nil {
+		t.Errorf("a payment that was changed: %s", out)
+	}
+}
