@@ -124,7 +124,7 @@ func (g *Genesis) check() error {
 	case g.Releases > MaxReleases:
 		return fmt.Errorf("%d releases of a key epoch; its flooding is made for %d", g.Releases, MaxReleases)
 	}
-	return g.Money.check()
+	return g.Money.Check()
 }
 
 // empty is the state before the first.

@@ -51,8 +51,8 @@ func (m *Money) code(c *coder) {
 	}
 }
 
-// check says what is wrong with the rules.
-func (m *Money) check() error {
+// Check says what is wrong with the rules.
+func (m *Money) Check() error {
 	for _, part := range []uint32{m.Cut, m.Evaluate, m.Provide, m.Penalty, m.Smoothing, m.Cap, m.Slash, m.Sample} {
 		if part > Million {
 			return fmt.Errorf("money: a part of %d millionths", part)

@@ -102,7 +102,7 @@ func (*Amend) kind() kind      { return 33 }
 func (x *Amend) code(c *coder) { x.Money.code(c) }
 
 func (x *Amend) apply(s *state, from sender) Result {
-	if err := x.Money.check(); err != nil {
+	if err := x.Money.Check(); err != nil {
 		return refuse(OverLimit, "%v", err)
 	}
 	if x.Money == *s.money() {

@@ -29,6 +29,7 @@ func commands(simulate simulateFunc) []*cobra.Command {
 		newValidator(), newAggregator(), newAgent(),
 		newTask(), newContribute(), newTrain(),
 		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(),
+		newCredits(), newReward(),
 		newParams(), newVersion(),
 	}
 }

@@ -26,6 +26,7 @@ type consortiumYAML struct {
 	Quorum     int           `yaml:"quorum"`
 	Patience   time.Duration `yaml:"patience"`
 	Time       string        `yaml:"time"`
+	Money      *moneyYAML    `yaml:"money"`
 }
 
 // ConsortiumExample is a consortium.yaml with every field.
@@ -34,7 +35,7 @@ provenance: quorum       # strict: each company replays; quorum: nodes vouch for
 quorum: 2                # owners of aggregators that must have recorded the same
 patience: 10m            # that a stage, a step or an approval is waited for
 time: 2026-01-01T00:00:00Z   # the chain starts; default: now
-`
+` + MoneyExample
 
 // A Founding is a founded consortium.
 type Founding struct {
@@ -113,6 +114,9 @@ func readConsortium(name string, p *Problems) (c consortiumYAML, g ledger.Genesi
 		p.add(name, "patience", "%v; give 1s to 720h, or leave it out for 10m", c.Patience)
 	}
 	g.Patience = c.Patience.Milliseconds()
+	if c.Money != nil {
+		c.Money.into(name, &g, p)
+	}
 	return c, g
 }
 
