@@ -1,0 +1,53 @@
+package ledger
+
+import "fmt"
+
+// MaxKey and MaxStateProof limit a record's receipt, bytes.
+const (
+	MaxKey        = 1 << 10
+	MaxStateProof = 32 << 10
+	MaxValue      = 256 << 10
+)
+
+// recordTag tells a record's receipt from a transaction's, which goes on with the
+// length of what is at most [MaxTx] bytes long.
+const recordTag = 1
+
+// A RecordReceipt shows what the state has at a key after a block, or that it has
+// nothing there: one file, that whoever knows the chain's validators verifies
+// without asking anybody (ledger/audit).
+type RecordReceipt struct {
+	Key    []byte
+	Value  []byte // nil: the state has none
+	Proof  []byte // of the value, or of its absence, under a root
+	Header []byte // the header that has the root
+	Commit []byte // the signatures of the header
+}
+
+func (r *RecordReceipt) code(c *coder) {
+	tag := uint8(recordTag)
+	if c.u8(&tag); tag != recordTag {
+		c.fail("a receipt of kind %d", tag)
+	}
+	c.bytes(&r.Key, MaxKey)
+	c.bytes(&r.Value, MaxValue)
+	c.bytes(&r.Proof, MaxStateProof)
+	c.bytes(&r.Header, MaxHeader)
+	c.bytes(&r.Commit, MaxSignatures)
+}
+
+// Append adds the encoding of r to dst.
+func (r *RecordReceipt) Append(dst []byte) []byte { return appendCoded(dst, r) }
+
+// IsRecordReceipt says whether bytes are the receipt of a record, and not of a
+// transaction, if they are either.
+func IsRecordReceipt(b []byte) bool { return len(b) > 1 && b[1] == recordTag }
+
+// ParseRecordReceipt decodes exactly one record's receipt. It verifies nothing.
+func ParseRecordReceipt(b []byte) (RecordReceipt, error) {
+	var r RecordReceipt
+	if err := parseCoded(b, &r); err != nil {
+		return RecordReceipt{}, fmt.Errorf("receipt of a record: %w", err)
+	}
+	return r, nil
+}
