@@ -51,3 +51,35 @@ func ParseRecordReceipt(b []byte) (RecordReceipt, error) {
 	}
 	return r, nil
 }
+
+// A Checkpoint is a header, who signed it, and who they are: what a client that
+// follows headers alone goes on from, and what a validator that signed two headers
+// of one height is convicted by.
+type Checkpoint struct {
+	Header  []byte  // as CometBFT encodes it
+	Commit  []byte  // the signatures of the header, likewise
+	Signers []Power // of the header, without names
+}
+
+func (x *Checkpoint) code(c *coder) {
+	c.bytes(&x.Header, MaxHeader)
+	c.bytes(&x.Commit, MaxSignatures)
+	list(c, &x.Signers, maxSigners, func(p *Power) {
+		c.digest(&p.Vote)
+		c.i64(&p.Power)
+	})
+}
+
+const maxSigners = 128
+
+// Append adds the encoding of x to dst.
+func (x *Checkpoint) Append(dst []byte) []byte { return appendCoded(dst, x) }
+
+// ParseCheckpoint decodes exactly one checkpoint. It verifies nothing.
+func ParseCheckpoint(b []byte) (Checkpoint, error) {
+	var x Checkpoint
+	if err := parseCoded(b, &x); err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	return x, nil
+}
