@@ -113,6 +113,27 @@ func VerifyGrowth(earlier, later, growth []byte, by Trust) error {
 	return nil
 }
 
+// HeightOf is the height of the header that a receipt, of a transaction or of a
+// record, comes with. It verifies nothing.
+func HeightOf(receipt []byte) (int64, error) {
+	var header []byte
+	if ledger.IsRecordReceipt(receipt) {
+		r, err := ledger.ParseRecordReceipt(receipt)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		header = r.Header
+	} else {
+		r, err := ledger.ParseReceipt(receipt)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		header = r.Header
+	}
+	h, err := parseHeader(header)
+	return h.Height, err
+}
+
 // parseHeader decodes a header in its one encoding.
 func parseHeader(b []byte) (types.Header, error) {
 	var p cmtproto.Header

@@ -82,7 +82,8 @@ func (r *Replay) Summary() Summary { return r.sum }
 
 // Block verifies and executes the next block. The error is a [*DifferenceError] if
 // what the validators signed is not what the blocks before lead to, or wraps one of
-// those of this package; a replay does not go on after it.
+// those of this package, and then the replay is as it was: somebody else may have the
+// right block.
 func (r *Replay) Block(block, commit []byte) error {
 	b, signed, err := r.check(block, commit)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger"
+	"github.com/commonseal/commonseal/ledger/gate"
 	"github.com/commonseal/commonseal/ledger/tree"
 )
 
@@ -66,18 +67,29 @@ func (s *sets) of(powers []ledger.Power) (*set, error) {
 
 // Signers says who signs the block of a height, by the state of a replica: the
 // powers after the block two before it, those of the genesis for blocks 1 and 2.
-// Of heights that it cannot say the error wraps [ErrAhead], or is the replica's
-// own, of states so old that it has dropped them.
+// Of a height too far ahead the error wraps [ErrAhead]; of a replica that cannot be
+// read, or of states that it has dropped, [gate.ErrReplica].
 func Signers(replica *tree.Tree) func(height int64) ([]ledger.Power, error) {
+	var mu sync.Mutex
+	known := map[int64][]ledger.Power{} // a state does not change
 	return func(height int64) ([]ledger.Power, error) {
 		at := max(0, height-2)
 		if last := replica.Height(); at > last {
 			return nil, fmt.Errorf("%w: block %d, and the replica is at %d", ErrAhead, height, last)
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		if powers, ok := known[at]; ok {
+			return powers, nil
+		}
 		state, err := replica.At(at)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %v", gate.ErrReplica, err)
 		}
-		return ledger.Powers(state), nil
+		if len(known) > 8 {
+			clear(known)
+		}
+		known[at] = ledger.Powers(state)
+		return known[at], nil
 	}
 }

@@ -44,9 +44,9 @@ type Trusted struct {
 }
 
 // OpenCheckpoint is the header of a checkpoint, if it is the one at a point that
-// the caller trusts, of a chain. The checkpoint's own signatures are verified too.
-func OpenCheckpoint(checkpoint []byte, chain string, at Point) (*Trusted, error) {
-	t, err := parseCheckpoint(checkpoint, chain)
+// the caller trusts. The checkpoint's own signatures are verified too.
+func OpenCheckpoint(checkpoint []byte, at Point) (*Trusted, error) {
+	t, err := parseCheckpoint(checkpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func OpenCheckpoint(checkpoint []byte, chain string, at Point) (*Trusted, error)
 
 // parseCheckpoint decodes a checkpoint and holds it to itself: its validators are
 // those its header names, and signed it. Anybody can make one.
-func parseCheckpoint(b []byte, chain string) (*Trusted, error) {
+func parseCheckpoint(b []byte) (*Trusted, error) {
 	c, err := ledger.ParseCheckpoint(b)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
@@ -71,7 +71,7 @@ func parseCheckpoint(b []byte, chain string) (*Trusted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTrusted(chain, &h, signed, c.Signers)
+	return newTrusted(h.ChainID, &h, signed, c.Signers)
 }
 
 func newTrusted(chain string, h *types.Header, signed *types.Commit, signers []ledger.Power) (*Trusted, error) {
@@ -90,6 +90,9 @@ func newTrusted(chain string, h *types.Header, signed *types.Commit, signers []l
 	}
 	return &Trusted{chain: chain, signed: &types.SignedHeader{Header: h, Commit: signed}, by: by}, nil
 }
+
+// Chain is the name of the header's chain.
+func (t *Trusted) Chain() string { return t.chain }
 
 // Point is the header's.
 func (t *Trusted) Point() Point {
@@ -130,6 +133,9 @@ func (t *Trusted) believe(header, commit []byte) (types.Header, error) {
 	}
 	if err := matches(t.chain, &h, signed); err != nil {
 		return types.Header{}, err
+	}
+	if p := t.Point(); h.Height == p.Height && !bytes.Equal(h.Hash(), p.Hash[:]) {
+		return types.Header{}, fmt.Errorf("%w: another header of block %d", ErrMismatch, h.Height)
 	}
 	if !bytes.Equal(h.ValidatorsHash, t.by.hash) {
 		return types.Header{}, fmt.Errorf("%w: block %d was signed by other validators than block %d; take a checkpoint nearer to it, or a new receipt", ErrUntrusted, h.Height, t.signed.Height)
