@@ -1,6 +1,9 @@
 package ledger
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // MaxKey and MaxStateProof limit a record's receipt, bytes.
 const (
@@ -16,6 +19,10 @@ const recordTag = 1
 // A RecordReceipt shows what the state has at a key after a block, or that it has
 // nothing there: one file, that whoever knows the chain's validators verifies
 // without asking anybody (ledger/audit).
+//
+// Its encoding ends with a checksum. The proof that a key is absent proves that of
+// every other key in the same gap too, so a damaged key would make another true
+// statement, which nobody wrote.
 type RecordReceipt struct {
 	Key    []byte
 	Value  []byte // nil: the state has none
@@ -37,7 +44,11 @@ func (r *RecordReceipt) code(c *coder) {
 }
 
 // Append adds the encoding of r to dst.
-func (r *RecordReceipt) Append(dst []byte) []byte { return appendCoded(dst, r) }
+func (r *RecordReceipt) Append(dst []byte) []byte {
+	b := appendCoded(nil, r)
+	sum := Hash("record receipt", b)
+	return append(append(dst, b...), sum[:]...)
+}
 
 // IsRecordReceipt says whether bytes are the receipt of a record, and not of a
 // transaction, if they are either.
@@ -45,9 +56,16 @@ func IsRecordReceipt(b []byte) bool { return len(b) > 1 && b[1] == recordTag }
 
 // ParseRecordReceipt decodes exactly one record's receipt. It verifies nothing.
 func ParseRecordReceipt(b []byte) (RecordReceipt, error) {
+	at := len(b) - len(Digest{})
+	if at < 0 {
+		return RecordReceipt{}, fmt.Errorf("receipt of a record: %w", errShort)
+	}
 	var r RecordReceipt
-	if err := parseCoded(b, &r); err != nil {
+	if err := parseCoded(b[:at], &r); err != nil {
 		return RecordReceipt{}, fmt.Errorf("receipt of a record: %w", err)
+	}
+	if Hash("record receipt", b[:at]) != Digest(b[at:]) {
+		return RecordReceipt{}, errors.New("receipt of a record: it was damaged, its checksum is another")
 	}
 	return r, nil
 }

@@ -78,6 +78,8 @@ type fabric struct {
 	edit    func(b *types.Block)              // before it is signed
 	signers func(height int64) []ledger.Power // who signs, if not those who should
 	apply   func(ledger.View, ledger.Block) ledger.Outcome
+
+	live *live // a validator that runs, instead of all this
 }
 
 type madeBlock struct {
@@ -120,7 +122,20 @@ func (f *fabric) store(height int64, out ledger.Outcome) {
 func (f *fabric) height() int64 { return int64(len(f.blocks)) }
 
 // now is the time of the next block.
-func (f *fabric) now() int64 { return founding + 1000*f.height() }
+func (f *fabric) now() int64 {
+	if f.live != nil {
+		return time.Now().UnixMilli()
+	}
+	return founding + 1000*f.height()
+}
+
+// view is the state after the last block.
+func (f *fabric) view() ledger.View {
+	if f.live != nil {
+		return f.live.node.Tree().View()
+	}
+	return f.state.View()
+}
 
 // signedBy are the validators of a height.
 func (f *fabric) signedBy(height int64) []ledger.Power {
@@ -148,6 +163,9 @@ func (f *fabric) sign(from string, body ledger.Body) []byte {
 // make makes the next block of transactions and signs it.
 func (f *fabric) make(txs ...[]byte) []ledger.Result {
 	f.tb.Helper()
+	if f.live != nil {
+		return f.live.record(f.tb, txs)
+	}
 	height := f.height() + 1
 	now := f.now()
 	last, signed := types.BlockID{}, &types.Commit{}
@@ -247,7 +265,7 @@ func (f *fabric) all(names []string, body func(name string) ledger.Body) {
 // ceremony takes one to its end.
 func (f *fabric) ceremony(id ledger.Digest) {
 	f.tb.Helper()
-	y, ok := ledger.CeremonyOf(f.state.View(), id)
+	y, ok := ledger.CeremonyOf(f.view(), id)
 	if !ok {
 		f.tb.Fatalf("no ceremony %x", id)
 	}
@@ -303,7 +321,7 @@ func (f *fabric) admit(n int) *fabric {
 	f.tb.Helper()
 	var names []string
 	for i := range n {
-		names = append(names, fmt.Sprintf("q%d-%d", f.height(), i))
+		names = append(names, fmt.Sprintf("q%d-%d", f.txs, i))
 	}
 	var txs [][]byte
 	for _, name := range names {
