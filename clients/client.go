@@ -9,7 +9,8 @@
 //	mine, err := c.Contribute(ctx, "ann", "churn", "rows.csv", "churned", handOver)
 //
 // What a client says of the ledger it has checked: more than two thirds of the
-// genesis validators signed every block, and the state is re-executed here.
+// validators signed every block, those of the genesis and then those that the ledger
+// says, and the state is re-executed here.
 package clients
 
 import (
@@ -90,12 +91,10 @@ func Open(c Config) (_ *Client, err error) {
 		out.doors = append(out.doors, conn)
 		endpoints = append(endpoints, gate.Endpoint{Name: d.Name, Service: commonsealv1.NewLedgerServiceClient(conn)})
 	}
-	if out.verifier, err = verifier(c.Genesis); err != nil {
-		return nil, err
-	}
 	if out.replica, err = OpenReplica(c.Dir, c.Genesis); err != nil {
 		return nil, err
 	}
+	out.verifier = audit.NewFollowing(c.Genesis.Chain, audit.Signers(out.replica))
 	rules := gate.Rules{Verify: out.verifier.Verify, Apply: ledger.Apply, Check: ledger.Check}
 	out.Follower, err = gate.NewFollower(endpoints, out.replica, rules, c.Log)
 	return out, err
@@ -191,6 +190,9 @@ func (c *Client) Sync(ctx context.Context) error {
 	return c.Until(ctx, func(ledger.View) bool { return c.Now() > 0 && c.Height() >= tip })
 }
 
+// Root is of the state and the log, as far as they were followed.
+func (c *Client) Root() ledger.Digest { return c.replica.Root() }
+
 // A RefusedError says that the ledger refused a transaction.
 type RefusedError struct{ Result ledger.Result }
 
@@ -256,7 +258,11 @@ func (c *Client) Receipt(ctx context.Context, which func(ledger.Tx) bool) ([]byt
 	for _, d := range c.doors {
 		r, err := commonsealv1.NewLedgerServiceClient(d).Receipt(ctx, &commonsealv1.ReceiptRequest{Hash: hash[:]})
 		if err == nil {
-			if _, err = audit.VerifyReceipt(r.Receipt, c.verifier); err == nil {
+			err = c.known(ctx, func() error {
+				_, err := audit.VerifyReceipt(r.Receipt, c.verifier)
+				return err
+			})
+			if err == nil {
 				return r.Receipt, nil
 			}
 		}
@@ -294,15 +300,16 @@ func (c *Client) Recorded() (transactions int, bytes int64, err error) {
 // VerifyReceipt verifies a receipt offline: more than two thirds of the genesis
 // validators signed the state that contains the transaction.
 func VerifyReceipt(receipt []byte, g ledger.Genesis) (audit.Entry, error) {
-	v, err := verifier(g)
+	v, err := Founders(g)
 	if err != nil {
 		return audit.Entry{}, err
 	}
 	return audit.VerifyReceipt(receipt, v)
 }
 
-// verifier trusts the validators of a genesis.
-func verifier(g ledger.Genesis) (*audit.Verifier, error) {
+// Founders verifies what the validators of a genesis signed, for as long as they are
+// the same.
+func Founders(g ledger.Genesis) (*audit.Verifier, error) {
 	var votes []ledger.Key
 	for _, m := range g.Members {
 		if m.Roles.Has(ledger.Validator) {

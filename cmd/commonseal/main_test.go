@@ -21,6 +21,7 @@ import (
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/ledger"
+	"github.com/commonseal/commonseal/ledger/audit"
 )
 
 // TestMain lets scripts run the command as a process of its own: commonseal
@@ -79,7 +80,7 @@ func tellFlags(_ context.Context, data *table.Table, s simulation, p *progress) 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"submit": submit},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"submit": submit, "trust": trust},
 		Setup: func(e *testscript.Env) error {
 			data, err := filepath.Abs("../../docs/data")
 			e.Setenv("DATA", data)
@@ -205,4 +206,19 @@ func TestErrorsAreOneLine(t *testing.T) {
 	if code := execute(newRoot(fails), []string{"fail"}, nil, io.Discard, &errs); code != exitFailed || errs.String() != "commonseal: one; see two\n" {
 		t.Errorf("code %d, stderr %q", code, &errs)
 	}
+}
+
+// trust sets FIRST to the first block of an archive, as one auditor tells another.
+func trust(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	a, err := audit.OpenArchive(f)
+	ts.Check(err)
+	r, err := audit.NewReplay(a.Genesis)
+	ts.Check(err)
+	block, commit, err := a.Next()
+	ts.Check(err)
+	ts.Check(r.Block(block, commit))
+	ts.Setenv("FIRST", r.Summary().Point.String())
 }

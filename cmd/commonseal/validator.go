@@ -212,5 +212,8 @@ func (r record) Receipt(hash ledger.Digest) ([]byte, error) {
 	return r.node.Receipt(ctx, hash)
 }
 
+// Signers are the validators of a height.
+func (r record) Signers(height int64) ([]ledger.Power, error) { return r.node.Signers(height) }
+
 // receiptTime is how long a receipt waits for the block that signs its state.
 const receiptTime = 10 * time.Second

@@ -55,8 +55,9 @@ func newDraft(v *Verifier, root ledger.Digest, txs ...string) draft {
 	}
 	b := types.MakeBlock(1, data, &types.Commit{}, nil)
 	b.ChainID, b.Time, b.AppHash = v.chain, time.UnixMilli(1234).UTC(), root[:]
-	b.ValidatorsHash, b.NextValidatorsHash = v.validators.Hash(), v.validators.Hash()
-	b.ConsensusHash, b.ProposerAddress = v.validators.Hash(), v.validators.Validators[0].Address
+	by, _ := v.signersOf(1)
+	b.ValidatorsHash, b.NextValidatorsHash = by.hash, by.hash
+	b.ConsensusHash, b.ProposerAddress = by.hash, by.Validators[0].Address
 	return draft{b, v}
 }
 
@@ -72,12 +73,16 @@ func (d draft) sign(tb testing.TB, keys ...ed25519.PrivateKey) (block, commit []
 	}
 	parts := types.NewPartSetFromData(block, types.BlockPartSizeBytes)
 	c := types.Commit{Height: d.Height, BlockID: types.BlockID{Hash: d.Hash(), PartSetHeader: parts.Header()}}
-	for range d.v.validators.Size() {
+	by, err := d.v.signersOf(d.Height)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for range by.Size() {
 		c.Signatures = append(c.Signatures, types.NewCommitSigAbsent())
 	}
 	for _, k := range keys {
 		key := cmted.PrivKey(k)
-		i, _ := d.v.validators.GetByAddress(key.PubKey().Address())
+		i, _ := by.GetByAddress(key.PubKey().Address())
 		c.Signatures[i] = types.CommitSig{BlockIDFlag: types.BlockIDFlagCommit, ValidatorAddress: key.PubKey().Address(), Timestamp: time.UnixMilli(2000).UTC()}
 		if c.Signatures[i].Signature, err = key.Sign(c.VoteSignBytes(chain, i)); err != nil {
 			tb.Fatal(err)
@@ -272,3 +277,13 @@ func FuzzVerifyReceipt(f *testing.F) {
 func second(_, b []byte) []byte { return b }
 
 func pointer[T any](v T) *T { return &v }
+
+// blockOf decodes a block.
+func blockOf(tb testing.TB, b []byte) *cmtproto.Block {
+	tb.Helper()
+	var p cmtproto.Block
+	if err := p.Unmarshal(b); err != nil {
+		tb.Fatal(err)
+	}
+	return &p
+}

@@ -11,6 +11,12 @@ import (
 	"github.com/commonseal/commonseal/ledger/tree"
 )
 
+// Trust decides which headers are believed: a [*Verifier] those that the validators
+// it knows signed, a [*Trusted] those of its own validators.
+type Trust interface {
+	believe(header, commit []byte) (types.Header, error)
+}
+
 // An Entry is what a receipt shows: a transaction, its place in the log, and the
 // block that was signed after it was there.
 type Entry struct {
@@ -22,20 +28,12 @@ type Entry struct {
 
 // VerifyReceipt returns what a receipt shows, if it does; see [ledger.Receipt].
 // It asks nobody. Errors wrap one of those of this package.
-func VerifyReceipt(receipt []byte, v *Verifier) (Entry, error) {
+func VerifyReceipt(receipt []byte, by Trust) (Entry, error) {
 	r, err := ledger.ParseReceipt(receipt)
 	if err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	signed, err := v.commit(r.Commit)
-	if err != nil {
-		return Entry{}, err
-	}
-	h, err := parseHeader(r.Header)
-	if err != nil {
-		return Entry{}, err
-	}
-	root, err := v.header(&h, signed)
+	h, err := by.believe(r.Header, r.Commit)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -47,13 +45,93 @@ func VerifyReceipt(receipt []byte, v *Verifier) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	if err := head.Verify(root); err != nil {
+	if err := head.Verify(ledger.Digest(h.AppHash)); err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrMismatch, err)
 	}
 	if err := leaf.Verify(head.Log, r.Tx); err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrMismatch, err)
 	}
 	return Entry{Tx: r.Tx, Index: leaf.Index, Height: h.Height, Time: h.Time.UnixMilli()}, nil
+}
+
+// A Record is what a record's receipt shows: what the state had at a key before
+// the block that was signed.
+type Record struct {
+	Key    []byte
+	Value  []byte // nil: nothing
+	Height int64  // of the signed block; the state is that after the block before it
+	Time   int64  // of the signed block, Unix milliseconds
+}
+
+// VerifyRecord returns what a record's receipt shows, if it does; see
+// [ledger.RecordReceipt]. It asks nobody. Errors wrap one of those of this package.
+func VerifyRecord(receipt []byte, by Trust) (Record, error) {
+	r, err := ledger.ParseRecordReceipt(receipt)
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	h, err := by.believe(r.Header, r.Commit)
+	if err != nil {
+		return Record{}, err
+	}
+	proof, err := tree.ParseStateProof(r.Proof)
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	if err := proof.Verify(ledger.Digest(h.AppHash), r.Key, r.Value); err != nil {
+		return Record{}, fmt.Errorf("%w: %v", ErrMismatch, err)
+	}
+	return Record{Key: r.Key, Value: r.Value, Height: h.Height, Time: h.Time.UnixMilli()}, nil
+}
+
+// VerifyGrowth says whether the log of a later receipt begins with all of the log
+// of an earlier one, by a proof of [tree.Tree.ProveGrowth]: that nothing was taken
+// out of it, changed or put in between.
+func VerifyGrowth(earlier, later, growth []byte, by Trust) error {
+	var heads [2]tree.Head
+	for i, receipt := range [][]byte{earlier, later} {
+		if _, err := VerifyReceipt(receipt, by); err != nil {
+			return err
+		}
+		r, err := ledger.ParseReceipt(receipt)
+		if err != nil {
+			return fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		head, err := tree.ParseHeadProof(r.Head)
+		if err != nil {
+			return fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		heads[i] = head.Log
+	}
+	p, err := tree.ParseGrowthProof(growth)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	if err := p.Verify(heads[0], heads[1]); err != nil {
+		return fmt.Errorf("%w: %v", ErrMismatch, err)
+	}
+	return nil
+}
+
+// HeightOf is the height of the header that a receipt, of a transaction or of a
+// record, comes with. It verifies nothing.
+func HeightOf(receipt []byte) (int64, error) {
+	var header []byte
+	if ledger.IsRecordReceipt(receipt) {
+		r, err := ledger.ParseRecordReceipt(receipt)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		header = r.Header
+	} else {
+		r, err := ledger.ParseReceipt(receipt)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %v", ErrMalformed, err)
+		}
+		header = r.Header
+	}
+	h, err := parseHeader(header)
+	return h.Height, err
 }
 
 // parseHeader decodes a header in its one encoding.

@@ -1,34 +1,22 @@
-// Package audit verifies what validators say without trusting any of them: that
-// more than two thirds of those in the genesis file signed a block, and that a
-// receipt leads to such a block.
+// Package audit verifies what validators say without trusting any of them.
+//
+// A [Verifier] holds a block to the validators that sign it, from the genesis file
+// or as the ledger has changed them since. A [Replay] goes through all blocks from
+// genesis, executes each and compares every root: it needs an archive file and
+// nobody's permission. A [Light] client follows headers alone, from one that is
+// trusted, past changes of the validators, and compares what it is shown with
+// witnesses. Receipts show a transaction, or what the state has at a key, under a
+// header that any of these believes.
 package audit
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
-	"github.com/cometbft/cometbft/crypto/ed25519"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger"
-)
-
-// Why something was not believed.
-var (
-	// ErrTooLarge says that something is larger than any validator makes it.
-	ErrTooLarge = errors.New("audit: too large")
-	// ErrMalformed says that bytes are not what they are said to be, in its one
-	// encoding.
-	ErrMalformed = errors.New("audit: malformed")
-	// ErrUnsigned says that no more than two thirds of the validators signed it, or
-	// a signature is wrong.
-	ErrUnsigned = errors.New("audit: not signed by more than two thirds of the validators")
-	// ErrMismatch says that something else was signed.
-	ErrMismatch = errors.New("audit: not what was signed")
-	// ErrOtherChain says that a block is of another chain, or of other validators.
-	ErrOtherChain = errors.New("audit: of another chain")
 )
 
 const (
@@ -37,30 +25,34 @@ const (
 	maxSignature  = 160 // bytes of one validator's part of a commit, in its encoding
 )
 
-// A Verifier knows a chain's validators. In this version they are those of the
-// genesis file for ever, one vote each. It is safe for concurrent use.
+// A Verifier knows who signs a chain's blocks. It is safe for concurrent use.
 type Verifier struct {
-	chain      string
-	validators *types.ValidatorSet
+	chain   string
+	signers func(height int64) ([]ledger.Power, error)
+	sets    *sets
 
 	unsigned bool // tests only: believes every commit
+	anySet   bool // tests only: does not hold headers to the validators
 }
 
-// NewVerifier is the verifier of a chain and its validators' keys.
+// NewVerifier is the verifier of a chain whose validators, of one vote each, are
+// those of these keys for ever.
 func NewVerifier(chain string, validators []ledger.Key) (*Verifier, error) {
-	if len(validators) == 0 || len(validators) > maxValidators {
-		return nil, fmt.Errorf("audit: %d validators; a chain has 1 to %d", len(validators), maxValidators)
-	}
-	known := map[ledger.Key]bool{}
-	var set []*types.Validator
+	var powers []ledger.Power
 	for _, key := range validators {
-		if known[key] { // NewValidatorSet panics
-			return nil, fmt.Errorf("audit: validator %x is there twice", key[:6])
-		}
-		known[key] = true
-		set = append(set, types.NewValidator(ed25519.PubKey(key[:]), 1))
+		powers = append(powers, ledger.Power{Vote: key, Power: 1})
 	}
-	return &Verifier{chain: chain, validators: types.NewValidatorSet(set)}, nil
+	v := NewFollowing(chain, func(int64) ([]ledger.Power, error) { return powers, nil })
+	if _, err := v.sets.of(powers); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return v, nil
+}
+
+// NewFollowing is the verifier of a chain whose validators change: signers says who
+// signs the block of a height, see [Signers].
+func NewFollowing(chain string, signers func(height int64) ([]ledger.Power, error)) *Verifier {
+	return &Verifier{chain: chain, signers: signers, sets: new(sets)}
 }
 
 // Verify returns what is in a block, and the root after the block before it, if
@@ -71,52 +63,82 @@ func NewVerifier(chain string, validators []ledger.Key) (*Verifier, error) {
 // Nothing of the block is decoded before it is known to be signed. Errors wrap
 // one of those of this package.
 func (v *Verifier) Verify(block, commit []byte) (ledger.Block, ledger.Digest, error) {
-	b, root, err := v.verify(block, commit)
+	b, _, err := v.verify(block, commit)
 	if err != nil {
 		return ledger.Block{}, ledger.Digest{}, err
 	}
-	return b, root, nil
+	out := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli()}
+	for _, tx := range b.Txs {
+		out.Txs = append(out.Txs, tx)
+	}
+	return out, ledger.Digest(b.AppHash), nil
 }
 
-func (v *Verifier) verify(block, commit []byte) (out ledger.Block, root ledger.Digest, err error) {
-	if len(block) > maxBlock {
-		return out, root, fmt.Errorf("%w: a block of %d bytes", ErrTooLarge, len(block))
-	}
+// verify returns a block as the consensus engine has it, and its commit.
+func (v *Verifier) verify(block, commit []byte) (*types.Block, *types.Commit, error) {
 	signed, err := v.commit(commit)
 	if err != nil {
-		return out, root, err
+		return nil, nil, err
+	}
+	b, err := signedBlock(block, signed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, signed, v.holds(&b.Header, signed)
+}
+
+// signedBlock decodes the block that a commit is for.
+func signedBlock(block []byte, signed *types.Commit) (*types.Block, error) {
+	if len(block) > maxBlock {
+		return nil, fmt.Errorf("%w: a block of %d bytes", ErrTooLarge, len(block))
 	}
 	// What is signed is a header's hash and the Merkle root of the block's bytes in
 	// parts, so these bytes are those the validators had.
 	parts := types.NewPartSetFromData(block, types.BlockPartSizeBytes)
 	if !parts.HasHeader(signed.BlockID.PartSetHeader) {
-		return out, root, fmt.Errorf("%w: other bytes of block %d", ErrMismatch, signed.Height)
+		return nil, fmt.Errorf("%w: other bytes of block %d", ErrMismatch, signed.Height)
 	}
 	var p cmtproto.Block
 	if err := p.Unmarshal(block); err != nil {
-		return out, root, fmt.Errorf("%w: block: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: block: %v", ErrMalformed, err)
 	}
 	b, err := types.BlockFromProto(&p) // and holds its hashes to its contents
 	if err != nil {
-		return out, root, fmt.Errorf("%w: block: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: block: %v", ErrMalformed, err)
 	}
-	if root, err = v.header(&b.Header, signed); err != nil {
-		return out, root, err
-	}
-	out = ledger.Block{Height: b.Height, Time: b.Time.UnixMilli()}
 	for _, tx := range b.Txs {
 		if len(tx) > ledger.MaxTx {
-			return out, root, fmt.Errorf("%w: a transaction of %d bytes", ErrTooLarge, len(tx))
+			return nil, fmt.Errorf("%w: a transaction of %d bytes", ErrTooLarge, len(tx))
 		}
-		out.Txs = append(out.Txs, tx)
 	}
-	return out, root, nil
+	return b, nil
 }
 
 // commit decodes and verifies a commit, every signature of it: a wrong one among
 // enough right ones is refused too.
 func (v *Verifier) commit(b []byte) (*types.Commit, error) {
-	if len(b) > maxSignature*(1+v.validators.Size()) {
+	c, err := parseCommit(b)
+	if err != nil || v.unsigned {
+		return c, err
+	}
+	by, err := v.signersOf(c.Height)
+	if err != nil {
+		return nil, err
+	}
+	return c, signedBy(v.chain, by, c)
+}
+
+// signedBy verifies every signature of a commit.
+func signedBy(chain string, by *set, c *types.Commit) error {
+	if err := types.VerifyCommit(chain, by.ValidatorSet, c.BlockID, c.Height, c); err != nil {
+		return fmt.Errorf("%w: block %d: %v", ErrUnsigned, c.Height, err)
+	}
+	return nil
+}
+
+// parseCommit decodes a commit in its one encoding.
+func parseCommit(b []byte) (*types.Commit, error) {
+	if len(b) > maxSignature*(1+maxValidators) {
 		return nil, fmt.Errorf("%w: a commit of %d bytes", ErrTooLarge, len(b))
 	}
 	var p cmtproto.Commit
@@ -131,27 +153,66 @@ func (v *Verifier) commit(b []byte) (*types.Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: commit: %v", ErrMalformed, err)
 	}
-	if v.unsigned {
-		return c, nil
-	}
-	if err := types.VerifyCommit(v.chain, v.validators, c.BlockID, c.Height, c); err != nil {
-		return nil, fmt.Errorf("%w: block %d: %v", ErrUnsigned, c.Height, err)
-	}
 	return c, nil
 }
 
-// header holds a header to a verified commit, and returns the root in it.
-func (v *Verifier) header(h *types.Header, signed *types.Commit) (ledger.Digest, error) {
-	validators := v.validators.Hash()
-	switch {
-	case h.ChainID != v.chain:
-		return ledger.Digest{}, fmt.Errorf("%w: of %.50q, not %q", ErrOtherChain, h.ChainID, v.chain)
-	case !bytes.Equal(h.ValidatorsHash, validators), !bytes.Equal(h.NextValidatorsHash, validators):
-		return ledger.Digest{}, fmt.Errorf("%w: block %d has other validators than the genesis file", ErrOtherChain, h.Height)
-	case h.Height != signed.Height || !bytes.Equal(h.Hash(), signed.BlockID.Hash):
-		return ledger.Digest{}, fmt.Errorf("%w: another header of block %d", ErrMismatch, signed.Height)
-	case len(h.AppHash) != len(ledger.Digest{}):
-		return ledger.Digest{}, fmt.Errorf("%w: a root of %d bytes", ErrMalformed, len(h.AppHash))
+// signersOf are those of a height.
+func (v *Verifier) signersOf(height int64) (*set, error) {
+	powers, err := v.signers(height)
+	if err != nil {
+		return nil, err
 	}
-	return ledger.Digest(h.AppHash), nil
+	out, err := v.sets.of(powers)
+	if err != nil {
+		return nil, fmt.Errorf("audit: who signs block %d: %w", height, err)
+	}
+	return out, nil
+}
+
+// holds holds a header to a verified commit and to the validators.
+func (v *Verifier) holds(h *types.Header, signed *types.Commit) error {
+	if err := matches(v.chain, h, signed); err != nil {
+		return err
+	}
+	if v.anySet {
+		return nil
+	}
+	by, err := v.signersOf(h.Height)
+	if err != nil {
+		return err
+	}
+	next, err := v.signersOf(h.Height + 1)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(h.ValidatorsHash, by.hash) || !bytes.Equal(h.NextValidatorsHash, next.hash) {
+		return fmt.Errorf("%w: block %d has other validators than the ledger", ErrOtherChain, h.Height)
+	}
+	return nil
+}
+
+// matches holds a header to the commit that is said to be for it.
+func matches(chain string, h *types.Header, signed *types.Commit) error {
+	switch {
+	case h.ChainID != chain:
+		return fmt.Errorf("%w: of %.50q, not %q", ErrOtherChain, h.ChainID, chain)
+	case h.Height != signed.Height || !bytes.Equal(h.Hash(), signed.BlockID.Hash):
+		return fmt.Errorf("%w: another header of block %d", ErrMismatch, signed.Height)
+	case len(h.AppHash) != len(ledger.Digest{}):
+		return fmt.Errorf("%w: a root of %d bytes", ErrMalformed, len(h.AppHash))
+	}
+	return nil
+}
+
+// believe is a header that the validators signed.
+func (v *Verifier) believe(header, commit []byte) (types.Header, error) {
+	signed, err := v.commit(commit)
+	if err != nil {
+		return types.Header{}, err
+	}
+	h, err := parseHeader(header)
+	if err != nil {
+		return types.Header{}, err
+	}
+	return h, v.holds(&h, signed)
 }

@@ -254,3 +254,10 @@ func (c *chain) Receipt(hash ledger.Digest) ([]byte, error) {
 	}
 	return nil, nil
 }
+
+func (c *chain) Signers(height int64) ([]ledger.Power, error) {
+	if _, _, err := c.Block(height); err != nil {
+		return nil, err
+	}
+	return []ledger.Power{{Vote: ledger.Key{1}, Power: 1}}, nil
+}

@@ -35,10 +35,15 @@ type Stager interface {
 	Commit() error
 }
 
+// ErrReplica says that the replica cannot be read. It must not be used any more.
+var ErrReplica = errors.New("gate: the replica cannot be read; check its disk, or delete it and follow again")
+
 // Rules are what a [Follower] holds blocks to.
 type Rules struct {
-	// Verify reads a block, if more than two thirds of the validators of the
-	// genesis signed it, and the root of the state before it, from its header.
+	// Verify reads a block, if more than two thirds of the validators that sign its
+	// height signed it, and the root of the state before it, from its header. Who they
+	// are the state says that the follower keeps: it is asked about the block after the
+	// last, or the last itself. An error that wraps [ErrReplica] is not the endpoint's.
 	Verify func(block, commit []byte) (ledger.Block, ledger.Digest, error)
 	// Apply is [ledger.Apply].
 	Apply func(ledger.View, ledger.Block) ledger.Outcome
@@ -200,6 +205,8 @@ func (f *Follower) take(o offer) (lie, fault error) {
 	}
 	block, before, err := f.rules.Verify(o.block, o.commit)
 	switch {
+	case errors.Is(err, ErrReplica):
+		return nil, fmt.Errorf("gate: block %d: %w", o.height, err)
 	case err != nil:
 		return fmt.Errorf("block %d: %w", o.height, err), nil
 	case block.Height != o.height:

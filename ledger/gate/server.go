@@ -41,6 +41,8 @@ type Record interface {
 	// Receipt proves that the transaction of a hash is on the ledger; nil and
 	// no error if it is not.
 	Receipt(hash ledger.Digest) ([]byte, error)
+	// Signers are the validators that sign the block of a height.
+	Signers(height int64) ([]ledger.Power, error)
 }
 
 // A server is LedgerService.
@@ -97,7 +99,7 @@ func (s *server) Follow(in *commonsealv1.FollowRequest, out grpc.ServerStreaming
 	}
 }
 
-// Commit is one block.
+// Commit is one block, and who signs it.
 func (s *server) Commit(ctx context.Context, in *commonsealv1.CommitRequest) (*commonsealv1.CommitResponse, error) {
 	height := in.Height
 	if height == 0 {
@@ -111,7 +113,15 @@ func (s *server) Commit(ctx context.Context, in *commonsealv1.CommitRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	return &commonsealv1.CommitResponse{Height: height, Block: block, Commit: commit}, nil
+	out := &commonsealv1.CommitResponse{Height: height, Block: block, Commit: commit}
+	powers, err := s.record.Signers(height)
+	if err != nil {
+		return nil, elsewhere(ctx, err)
+	}
+	for _, p := range powers {
+		out.Signers = append(out.Signers, &commonsealv1.Signer{Vote: p.Vote[:], Power: p.Power})
+	}
+	return out, nil
 }
 
 func (s *server) block(height int64) (block, commit []byte, err error) {

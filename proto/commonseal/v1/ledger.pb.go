@@ -295,7 +295,10 @@ type CommitResponse struct {
 	// The block as the consensus engine encodes it.
 	Block []byte `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`
 	// The commit for this block, likewise.
-	Commit        []byte `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
+	Commit []byte `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
+	// Who signs blocks of this height: what a header's hash of validators is of, for
+	// those who follow headers alone.
+	Signers       []*Signer `protobuf:"bytes,4,rep,name=signers,proto3" json:"signers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +354,68 @@ func (x *CommitResponse) GetCommit() []byte {
 	return nil
 }
 
+func (x *CommitResponse) GetSigners() []*Signer {
+	if x != nil {
+		return x.Signers
+	}
+	return nil
+}
+
+// Signer is a validator as consensus counts it.
+type Signer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its consensus key, 32 bytes.
+	Vote []byte `protobuf:"bytes,1,opt,name=vote,proto3" json:"vote,omitempty"`
+	// Its voting power.
+	Power         int64 `protobuf:"varint,2,opt,name=power,proto3" json:"power,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signer) Reset() {
+	*x = Signer{}
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signer) ProtoMessage() {}
+
+func (x *Signer) ProtoReflect() protoreflect.Message {
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signer.ProtoReflect.Descriptor instead.
+func (*Signer) Descriptor() ([]byte, []int) {
+	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Signer) GetVote() []byte {
+	if x != nil {
+		return x.Vote
+	}
+	return nil
+}
+
+func (x *Signer) GetPower() int64 {
+	if x != nil {
+		return x.Power
+	}
+	return 0
+}
+
 // QueryRequest names a key of the state.
 type QueryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -364,7 +429,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[6]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +441,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[6]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +454,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{6}
+	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *QueryRequest) GetKey() []byte {
@@ -422,7 +487,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[7]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +499,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[7]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +512,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{7}
+	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QueryResponse) GetValue() []byte {
@@ -482,7 +547,7 @@ type ReceiptRequest struct {
 
 func (x *ReceiptRequest) Reset() {
 	*x = ReceiptRequest{}
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[8]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +559,7 @@ func (x *ReceiptRequest) String() string {
 func (*ReceiptRequest) ProtoMessage() {}
 
 func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[8]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +572,7 @@ func (x *ReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptRequest.ProtoReflect.Descriptor instead.
 func (*ReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReceiptRequest) GetHash() []byte {
@@ -528,7 +593,7 @@ type ReceiptResponse struct {
 
 func (x *ReceiptResponse) Reset() {
 	*x = ReceiptResponse{}
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[9]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +605,7 @@ func (x *ReceiptResponse) String() string {
 func (*ReceiptResponse) ProtoMessage() {}
 
 func (x *ReceiptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_commonseal_v1_ledger_proto_msgTypes[9]
+	mi := &file_commonseal_v1_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +618,7 @@ func (x *ReceiptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptResponse.ProtoReflect.Descriptor instead.
 func (*ReceiptResponse) Descriptor() ([]byte, []int) {
-	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_commonseal_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReceiptResponse) GetReceipt() []byte {
@@ -581,11 +646,15 @@ const file_commonseal_v1_ledger_proto_rawDesc = "" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12\x16\n" +
 	"\x06commit\x18\x03 \x01(\fR\x06commit\"'\n" +
 	"\rCommitRequest\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\"V\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\"\x87\x01\n" +
 	"\x0eCommitResponse\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x14\n" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12\x16\n" +
-	"\x06commit\x18\x03 \x01(\fR\x06commit\"6\n" +
+	"\x06commit\x18\x03 \x01(\fR\x06commit\x12/\n" +
+	"\asigners\x18\x04 \x03(\v2\x15.commonseal.v1.SignerR\asigners\"2\n" +
+	"\x06Signer\x12\x12\n" +
+	"\x04vote\x18\x01 \x01(\fR\x04vote\x12\x14\n" +
+	"\x05power\x18\x02 \x01(\x03R\x05power\"6\n" +
 	"\fQueryRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05prove\x18\x02 \x01(\bR\x05prove\"S\n" +
@@ -616,7 +685,7 @@ func file_commonseal_v1_ledger_proto_rawDescGZIP() []byte {
 	return file_commonseal_v1_ledger_proto_rawDescData
 }
 
-var file_commonseal_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_commonseal_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_commonseal_v1_ledger_proto_goTypes = []any{
 	(*SubmitRequest)(nil),   // 0: commonseal.v1.SubmitRequest
 	(*SubmitResponse)(nil),  // 1: commonseal.v1.SubmitResponse
@@ -624,29 +693,31 @@ var file_commonseal_v1_ledger_proto_goTypes = []any{
 	(*FollowResponse)(nil),  // 3: commonseal.v1.FollowResponse
 	(*CommitRequest)(nil),   // 4: commonseal.v1.CommitRequest
 	(*CommitResponse)(nil),  // 5: commonseal.v1.CommitResponse
-	(*QueryRequest)(nil),    // 6: commonseal.v1.QueryRequest
-	(*QueryResponse)(nil),   // 7: commonseal.v1.QueryResponse
-	(*ReceiptRequest)(nil),  // 8: commonseal.v1.ReceiptRequest
-	(*ReceiptResponse)(nil), // 9: commonseal.v1.ReceiptResponse
-	(RefusalCode)(0),        // 10: commonseal.v1.RefusalCode
+	(*Signer)(nil),          // 6: commonseal.v1.Signer
+	(*QueryRequest)(nil),    // 7: commonseal.v1.QueryRequest
+	(*QueryResponse)(nil),   // 8: commonseal.v1.QueryResponse
+	(*ReceiptRequest)(nil),  // 9: commonseal.v1.ReceiptRequest
+	(*ReceiptResponse)(nil), // 10: commonseal.v1.ReceiptResponse
+	(RefusalCode)(0),        // 11: commonseal.v1.RefusalCode
 }
 var file_commonseal_v1_ledger_proto_depIdxs = []int32{
-	10, // 0: commonseal.v1.SubmitResponse.code:type_name -> commonseal.v1.RefusalCode
-	0,  // 1: commonseal.v1.LedgerService.Submit:input_type -> commonseal.v1.SubmitRequest
-	2,  // 2: commonseal.v1.LedgerService.Follow:input_type -> commonseal.v1.FollowRequest
-	4,  // 3: commonseal.v1.LedgerService.Commit:input_type -> commonseal.v1.CommitRequest
-	6,  // 4: commonseal.v1.LedgerService.Query:input_type -> commonseal.v1.QueryRequest
-	8,  // 5: commonseal.v1.LedgerService.Receipt:input_type -> commonseal.v1.ReceiptRequest
-	1,  // 6: commonseal.v1.LedgerService.Submit:output_type -> commonseal.v1.SubmitResponse
-	3,  // 7: commonseal.v1.LedgerService.Follow:output_type -> commonseal.v1.FollowResponse
-	5,  // 8: commonseal.v1.LedgerService.Commit:output_type -> commonseal.v1.CommitResponse
-	7,  // 9: commonseal.v1.LedgerService.Query:output_type -> commonseal.v1.QueryResponse
-	9,  // 10: commonseal.v1.LedgerService.Receipt:output_type -> commonseal.v1.ReceiptResponse
-	6,  // [6:11] is the sub-list for method output_type
-	1,  // [1:6] is the sub-list for method input_type
-	1,  // [1:1] is the sub-list for extension type_name
-	1,  // [1:1] is the sub-list for extension extendee
-	0,  // [0:1] is the sub-list for field type_name
+	11, // 0: commonseal.v1.SubmitResponse.code:type_name -> commonseal.v1.RefusalCode
+	6,  // 1: commonseal.v1.CommitResponse.signers:type_name -> commonseal.v1.Signer
+	0,  // 2: commonseal.v1.LedgerService.Submit:input_type -> commonseal.v1.SubmitRequest
+	2,  // 3: commonseal.v1.LedgerService.Follow:input_type -> commonseal.v1.FollowRequest
+	4,  // 4: commonseal.v1.LedgerService.Commit:input_type -> commonseal.v1.CommitRequest
+	7,  // 5: commonseal.v1.LedgerService.Query:input_type -> commonseal.v1.QueryRequest
+	9,  // 6: commonseal.v1.LedgerService.Receipt:input_type -> commonseal.v1.ReceiptRequest
+	1,  // 7: commonseal.v1.LedgerService.Submit:output_type -> commonseal.v1.SubmitResponse
+	3,  // 8: commonseal.v1.LedgerService.Follow:output_type -> commonseal.v1.FollowResponse
+	5,  // 9: commonseal.v1.LedgerService.Commit:output_type -> commonseal.v1.CommitResponse
+	8,  // 10: commonseal.v1.LedgerService.Query:output_type -> commonseal.v1.QueryResponse
+	10, // 11: commonseal.v1.LedgerService.Receipt:output_type -> commonseal.v1.ReceiptResponse
+	7,  // [7:12] is the sub-list for method output_type
+	2,  // [2:7] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_commonseal_v1_ledger_proto_init() }
@@ -661,7 +732,7 @@ func file_commonseal_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_commonseal_v1_ledger_proto_rawDesc), len(file_commonseal_v1_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

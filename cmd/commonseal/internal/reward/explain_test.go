@@ -16,7 +16,9 @@ var rewrite = flag.Bool("rewrite", false, "write testdata anew")
 func settlement(t *testing.T) *ledger.Settlement {
 	t.Helper()
 	first, second := ledger.Digest{1}, ledger.Digest{2}
-	ranks := func(a, b uint16) []ledger.Weight { return []ledger.Weight{{Model: first, Part: a}, {Model: second, Part: b}} }
+	ranks := func(a, b uint16) []ledger.Weight {
+		return []ledger.Weight{{Model: first, Part: a}, {Model: second, Part: b}}
+	}
 	st := &ledger.Settlement{Epoch: 12, Task: ledger.Digest{7}, Pot: 1_000_000, Roster: []string{"ann", "bob", "cal"}, Order: []uint64{1, 2, 3},
 		Escrows: []uint64{1000, 1000, 100_000}, Operators: []string{"north", "south"},
 		Money: ledger.Money{Cut: 180_000, Evaluate: 500_000, Provide: 500_000, Penalty: ledger.Million, Smoothing: 100_000, Cap: 490_000},
