@@ -23,7 +23,7 @@ func (s *state) pay(st *Settlement) {
 		a := s.account(name)
 		a.Balance += p.Operator + p.Evaluator + p.Peer
 		a.Escrow -= p.Debit
-		a.Owed += p.Owed
+		a.Owed += min(p.Owed, ^uint64(0)-a.Owed) // it may be more than there are credits
 		kept := min(a.Owed, p.Provider)
 		a.Owed -= kept
 		a.lock(p.Provider-kept, s.now+st.Money.Vesting)

@@ -1,6 +1,7 @@
 package reward
 
 import (
+	"math/big"
 	"slices"
 
 	"github.com/commonseal/commonseal/ledger"
@@ -65,7 +66,10 @@ func consensus(st *ledger.Settlement) (out []ledger.Weight) {
 func scale(st *ledger.Settlement, company int, over, under int64) {
 	for k := range st.Models {
 		if v := st.Models[k].Values; len(v) > 0 {
-			v[company] = v[company] / under * over
+			x := new(big.Int).Mul(big.NewInt(v[company]), big.NewInt(over))
+			if x.Quo(x, big.NewInt(under)); x.IsInt64() {
+				v[company] = x.Int64()
+			}
 		}
 	}
 }
