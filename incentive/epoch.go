@@ -243,7 +243,7 @@ func readBonds(evaluators []Evaluator, peers []Peer, bonds []Bond) ([][]Fixed, e
 			return nil, fmt.Errorf("two bonds of evaluator %q on peer %q; keep one", bond.Evaluator.ID, bond.Peer.ID)
 		}
 		seen[[2]int{i, j}] = true
-		b[i][j] = min(max(bond.Value, 0), One)
+		b[i][j] = max(bond.Value, 0)
 	}
 	return b, nil
 }
