@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/big"
 	"strconv"
+	"strings"
 )
 
 // A Result is what became of one vector: Problem is empty if it passed.
@@ -29,21 +30,22 @@ type vector struct {
 // place; without one the match is exact. It is an error if the file as a whole
 // cannot be read; a vector that cannot has a problem.
 func CheckVectors(r io.Reader) ([]Result, error) {
-	var file struct {
-		Vectors *[]json.RawMessage `json:"vectors"`
-	}
+	var text json.RawMessage
 	decoder := json.NewDecoder(r)
-	if err := decoder.Decode(&file); err != nil {
+	if err := decoder.Decode(&text); err != nil {
 		return nil, fmt.Errorf("not a file of vectors: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("not a file of vectors: something follows the first value")
+		return nil, errors.New("not a file of vectors: something follows its end")
 	}
-	if file.Vectors == nil {
+	var file struct {
+		Vectors []json.RawMessage `json:"vectors"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil || file.Vectors == nil {
 		return nil, errors.New(`not a file of vectors: it has no list "vectors"`)
 	}
-	out := make([]Result, len(*file.Vectors))
-	for i, raw := range *file.Vectors {
+	out := make([]Result, len(file.Vectors))
+	for i, raw := range file.Vectors {
 		out[i] = checkOne(i, raw)
 	}
 	return out, nil
@@ -58,6 +60,8 @@ func checkOne(i int, raw json.RawMessage) Result {
 	}
 	if err == nil {
 		err = v.check()
+	} else {
+		err = errors.New("not a vector: " + strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if err != nil {
 		result.Problem = err.Error()

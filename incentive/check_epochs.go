@@ -63,7 +63,7 @@ func (v vector) epochs() error {
 	if err := json.Unmarshal(v.Expect, &want); err != nil {
 		return fmt.Errorf("expect: %w", err)
 	}
-	if len(want) != len(in.Epochs) {
+	if len(want) > len(in.Epochs) {
 		return fmt.Errorf("%d epochs, %d expectations", len(in.Epochs), len(want))
 	}
 	if !slices.ContainsFunc(want, func(m map[string]json.RawMessage) bool { return len(m) > 0 }) {
@@ -76,6 +76,9 @@ func (v vector) epochs() error {
 	for i, epoch := range in.Epochs {
 		if err := net.run(epoch); err != nil {
 			return fmt.Errorf("epoch %d: %w", i, err)
+		}
+		if i >= len(want) {
+			break // nothing expected from here on
 		}
 		for _, name := range sortedKeys(want[i]) {
 			if err := net.compare(v, name, want[i][name]); err != nil {
@@ -92,18 +95,19 @@ func newSubnet(stake []number, p upstreamParams, first int) (*subnet, error) {
 		perPair: p.PerPair, units: value(p.Emission, 1_000_000_000), owner: value(p.Owner, -1), first: first, permits: value(p.Permitted, n),
 		stake: make([]uint64, n), weights: make([]map[int]uint32, n), bonds: make([][]uint64, n),
 	}
+	scale := big.NewInt(1) // stakes may have decimals; only their ratios count
+	for _, s := range stake {
+		scale.Mul(scale, new(big.Int).Quo(s.or(0).Denom(), new(big.Int).GCD(nil, nil, scale, s.or(0).Denom())))
+	}
 	for i, s := range stake {
-		units, err := s.integer("stake " + strconv.Itoa(i))
-		if err != nil {
-			return nil, err
-		}
+		units := new(big.Rat).Mul(s.or(0), new(big.Rat).SetInt(scale)).Num()
 		if !units.IsUint64() {
-			return nil, fmt.Errorf("stake %v does not fit 64 bits", units)
+			return nil, fmt.Errorf("stake %d, %s, is negative or has too many digits", i, s.or(0).RatString())
 		}
 		net.stake[i], net.weights[i], net.bonds[i] = units.Uint64(), map[int]uint32{}, make([]uint64, n)
 	}
 	net.params = Params{
-		Majority: Ratio(uint64(value(p.Kappa, 32767)), maxU16),
+		Majority: max(1, Ratio(uint64(value(p.Kappa, 32767)), maxU16)), // 0 is ours; any stake at all is upstream's
 		Penalty:  Ratio(uint64(value(p.Penalty, maxU16)), maxU16),
 		Alpha:    One - Ratio(value(p.Moving, 900_000), 1_000_000),
 		PerPair:  p.PerPair,
@@ -206,7 +210,7 @@ func (net *subnet) keep(epoch upstreamEpoch) {
 	}
 	order := byScore(column2(net.last.Evaluators, func(e EvaluatorOutcome) Fixed { return e.Stake }))
 	permitted := make([]bool, n)
-	for _, i := range order[max(0, n-net.permits):] {
+	for _, i := range order[min(n, max(0, n-net.permits)):] {
 		permitted[i] = net.last.Evaluators[i].Stake > 0
 	}
 	for i, row := range bonds {
