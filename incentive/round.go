@@ -48,7 +48,9 @@ func (r *round) run(params Params) {
 		r.whitepaper(*params.Whitepaper, before)
 	} else {
 		r.consensus = r.medians(params.Majority)
-		clipped = clip(r.weights, r.consensus)
+		if params.on(clipping) {
+			clipped = clip(r.weights, r.consensus)
+		}
 		r.ranks = r.columns(clipped)
 		for j := range r.ranks {
 			r.trust[j] = r.ranks[j].Div(before[j])
