@@ -107,6 +107,19 @@ func TestAttackSelfWeight(t *testing.T) {
 	}
 }
 
+// An entity ranks its peer by another of its identities.
+func TestAttackSelfWeightOfEntity(t *testing.T) {
+	second := voter("a2", 3, map[string]uint32{"a1": 1})
+	second.Entity = "A"
+	epoch := Epoch{
+		Evaluators: []Evaluator{second, voter("b", 1, map[string]uint32{"q": 1})},
+		Peers:      []Peer{{Key: key("a1"), Owner: "A"}, {Key: key("q")}},
+	}
+	rule := Params{Penalty: One, Alpha: Ratio(1, 10)}
+	moreThan(t, "the incentive of a peer ranked by its own entity", mustRank(t, lessen(rule, diagonal), epoch).incentive("a1"), 0.99)
+	atMost(t, "the incentive of a peer ranked by its own entity", mustRank(t, rule, epoch).incentive("a1"), 0)
+}
+
 // A cabal of 40 % ranks its own peers only, or anything else. As long as its
 // peers are worth no more than 40 %, it earns no more than its stake.
 func TestAttackMinorityCabal(t *testing.T) {

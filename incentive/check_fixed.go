@@ -42,7 +42,7 @@ func (v vector) weightedMedianColumns() error {
 	if err := v.read(&in); err != nil {
 		return err
 	}
-	columns, err := rectangle(in.Weights, len(in.Stake))
+	columns, err := rectangle(in.Weights, max(len(in.Weights), len(in.Stake))) // rows of nobody do not count
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func readVectors(tb testing.TB, name string) []byte {
 }
 
 func TestVectors(t *testing.T) {
-	for name, want := range map[string]int{"yuma.json": 54, "valuation.json": 12} {
+	for name, want := range map[string]int{"yuma.json": 54, "valuation.json": 12, "more.json": 4} {
 		results, err := CheckVectors(strings.NewReader(string(readVectors(t, name))))
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func TestVectors(t *testing.T) {
 // Every expectation of every vector is looked at: with any number in it
 // changed by more than the tolerance, the vector fails.
 func TestVectorsFailWhenChanged(t *testing.T) {
-	for _, name := range []string{"yuma.json", "valuation.json"} {
+	for _, name := range []string{"yuma.json", "valuation.json", "more.json"} {
 		var file struct{ Vectors []map[string]any }
 		if err := json.Unmarshal(readVectors(t, name), &file); err != nil {
 			t.Fatal(err)
@@ -98,9 +98,14 @@ func TestCheckVectors(t *testing.T) {
 		{"weighted_median", `{"stake": [], "score": []}`, `{"median": 0}`, ""},
 		{"weighted_median", `{"stake": [0.5, 0.5], "score": [0.2, 0.8], "majority": 2}`, `{"median": 0.2}`, ""},
 		{"weighted_median", `{"stake": [0.5, 0.5], "score": [0.2, 0.8], "majority": 0}`, `{"median": 0.8}`, ""},
+		{"weighted_median", `{"stake": [0.51, 0.49], "score": [0.5, 1], "majority": 0.51}`, `{"median": 0.5}`, ""},
+		{"weighted_median", `{"stake": [0.49, 0.01, 0.5], "score": [0.5, 0.7, 1], "majority": 0.51}`, `{"median": 0.7}`, ""},
+		{"weighted_median", `{"stake": [0.2, 0.2, 0.2, 0.2, 0.2], "score": [0.8, 0.2, 1, 0.6, 0.4], "majority": 0.51}`, `{"median": 0.6}`, ""},
 		{"weighted_median", `{"stake": [1], "score": []}`, `{"median": 0}`, "1 stakes for 0 scores"},
 		{"weighted_median_col", `{"stake": [], "weights": [], "majority": 0.5}`, `{"median": []}`, ""},
-		{"weighted_median_col", `{"stake": [1], "weights": [[1], [2]], "majority": 0.5}`, `{"median": []}`, "a matrix of 2 rows, want 1"},
+		{"weighted_median_col", `{"stake": [], "weights": [[]], "majority": 0.5}`, `{"median": []}`, ""},
+		{"weighted_median_col", `{"stake": [0, 0.75, 0.25, 0], "weights": [[0, 0.1, 0], [0, 0.2, 0.4], [0, 0.3, 0.1], [0, 0.4, 0.5]], "majority": 0.76}`, `{"median": [0, 0.2, 0.1]}`, ""},
+		{"weighted_median_col", `{"stake": [1, 1], "weights": [[1]], "majority": 0.5}`, `{"median": []}`, "a matrix of 1 rows, want 2"},
 		{"col_clip", `{"matrix": [], "threshold": [1]}`, `{"matrix": []}`, ""},
 		{"col_clip", `{"matrix": [[1, 2], [3]], "threshold": [1, 1]}`, `{"matrix": []}`, "row 1 has 1 entries, the first 2"},
 		{"col_clip", `{"matrix": [[1, 2]], "threshold": [1]}`, `{"matrix": []}`, "2 columns and 1 thresholds"},
@@ -184,7 +189,7 @@ func TestCheckVectors(t *testing.T) {
 
 // Whatever is in a file, its vectors pass or fail; nothing panics.
 func FuzzCheckVectors(f *testing.F) {
-	for _, name := range []string{"yuma.json", "valuation.json"} {
+	for _, name := range []string{"yuma.json", "valuation.json", "more.json"} {
 		var file struct{ Vectors []json.RawMessage }
 		if err := json.Unmarshal(readVectors(f, name), &file); err != nil {
 			f.Fatal(err)

@@ -86,7 +86,8 @@ type Weight struct {
 // A Peer is what is ranked: whoever submits models.
 type Peer struct {
 	Key
-	// Owner may not rank it. Empty: the identity itself.
+	// Owner may not rank it: an identity, or an entity with all its evaluators.
+	// Empty: the identity itself.
 	Owner string
 }
 
@@ -243,7 +244,7 @@ func readWeights(params Params, evaluators []Evaluator, peers []Peer) (w [][]Fix
 				return nil, nil, fmt.Errorf("evaluator %q ranks peer %q twice; keep one weight", e.ID, weight.Peer.ID)
 			}
 			seen[j] = true
-			if cmp.Or(peers[j].Owner, peers[j].ID) == e.ID && params.on(diagonal) {
+			if owner := cmp.Or(peers[j].Owner, peers[j].ID); params.on(diagonal) && (owner == e.ID || owner == cmp.Or(e.Entity, e.ID)) {
 				continue
 			}
 			values[j] = uint64(weight.Value)
