@@ -18,9 +18,9 @@ type Cap struct {
 // countStakes is what counts of each evaluator's stake, after the threshold and
 // the cap per entity, and the entities that were limited.
 //
-// The cap is a share of what counts, not of what is held: with stakes 80, 10, 5
-// and 5 and a cap of a third, the first counts 10 of a total of 30, so that it
-// stays at a third (of what is held it would be 33 of 53, still a majority).
+// The cap is a share of what counts, not of what is held: with stakes 80, 10, 10
+// and 10 and a cap of a quarter, the first counts 10 of a total of 40 (a quarter
+// of what is held would be 27 of 57, nearly a majority).
 // The level is the highest one with level ≤ cap · Σ min(stake, level), rounded
 // down. If there are too few entities for any such level (two entities, and a
 // cap of a third), all are limited to the stake of the smallest. The excess

@@ -33,6 +33,11 @@ type Params struct {
 	// is kept for comparison: a majority that leaks 1 % of its weights to a cabal
 	// of 40 % makes it pay the cabal 48.2 % (TestAttackEpsilonTrust).
 	Whitepaper *Whitepaper
+	// Forfeit is the share of its bonds that an evaluator loses by withholding a
+	// ranking it committed to.
+	Forfeit Fixed
+
+	off defence // for attack tests
 }
 
 // Liquid is an alpha between Low and High, higher the further a weight is from
@@ -44,9 +49,9 @@ type Liquid struct{ Low, High, Steepness Fixed }
 type Whitepaper struct{ Rho, Kappa Fixed }
 
 // DefaultParams are the rules unless a vote says otherwise: strict majority, no
-// entity above a third, β = 1, α = 0.1.
+// entity above a third, β = 1, α = 0.1, half the bonds for a ranking withheld.
 func DefaultParams() Params {
-	return Params{EntityCap: Ratio(1, 3), Penalty: One, Alpha: Ratio(1, 10)}
+	return Params{EntityCap: Ratio(1, 3), Penalty: One, Alpha: Ratio(1, 10), Forfeit: One / 2}
 }
 
 // A Key is an identity and the epoch it registered in. Whoever registers again
@@ -67,6 +72,7 @@ type Evaluator struct {
 	Stake    uint64
 	Inactive bool     // counts neither for the median nor for payment
 	Barred   bool     // has no permit: likewise, and its ranking is not read
+	Withheld bool     // committed to a ranking and did not reveal it
 	Ranking  []Weight // as revealed, in any order; nil if it revealed none
 }
 
@@ -80,7 +86,8 @@ type Weight struct {
 // A Peer is what is ranked: whoever submits models.
 type Peer struct {
 	Key
-	// Owner may not rank it. Empty: the identity itself.
+	// Owner may not rank it: an identity, or an entity with all its evaluators.
+	// Empty: the identity itself.
 	Owner string
 }
 
@@ -104,6 +111,24 @@ type Outcome struct {
 	Peers      []PeerOutcome
 	Bonds      []Bond // positive ones
 	Caps       []Cap  // entities that the cap limited, by name
+}
+
+// Dividends are the shares of evaluators in what they are paid together.
+func (o Outcome) Dividends() []Share {
+	out := make([]Share, len(o.Evaluators))
+	for i, e := range o.Evaluators {
+		out[i] = Share{ID: e.ID, Weight: uint64(max(e.Dividend, 0))}
+	}
+	return out
+}
+
+// Incentives are the shares of peers in what they are paid together.
+func (o Outcome) Incentives() []Share {
+	out := make([]Share, len(o.Peers))
+	for j, p := range o.Peers {
+		out[j] = Share{ID: p.ID, Weight: uint64(max(p.Incentive, 0))}
+	}
+	return out
 }
 
 // An EvaluatorOutcome is one evaluator's.
@@ -148,11 +173,11 @@ func Rank(params Params, epoch Epoch) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	weights, stale, err := readWeights(evaluators, peers)
+	weights, stale, err := readWeights(params, evaluators, peers)
 	if err != nil {
 		return Outcome{}, err
 	}
-	bonds, err := readBonds(evaluators, peers, epoch.Bonds)
+	bonds, err := readBonds(params, evaluators, peers, epoch.Bonds)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -162,7 +187,7 @@ func Rank(params Params, epoch Epoch) (Outcome, error) {
 }
 
 func (p Params) check() error {
-	if err := errors.Join(unit("majority", p.Majority), unit("bonds penalty", p.Penalty), unit("alpha", p.Alpha)); err != nil {
+	if err := errors.Join(unit("majority", p.Majority), unit("bonds penalty", p.Penalty), unit("alpha", p.Alpha), unit("forfeit", p.Forfeit)); err != nil {
 		return err
 	}
 	if p.Liquid == nil {
@@ -199,24 +224,27 @@ func sorted[T any](what string, in []T, key func(T) Key) ([]T, error) {
 // readWeights is the matrix of weights, masked (the diagonal, rows without a
 // permit, peers that are not there) and each row normalised; and how many
 // weights of each row named nobody.
-func readWeights(evaluators []Evaluator, peers []Peer) (w [][]Fixed, stale []int, err error) {
+func readWeights(params Params, evaluators []Evaluator, peers []Peer) (w [][]Fixed, stale []int, err error) {
 	w, stale = matrix(len(evaluators), len(peers)), make([]int, len(evaluators))
 	for i, e := range evaluators {
-		if e.Barred {
+		if e.Barred || e.Withheld {
 			continue
 		}
 		values, seen, total := make([]uint64, len(peers)), make([]bool, len(peers)), uint64(0)
 		for _, weight := range e.Ranking {
-			j, found := find(peers, weight.Peer, func(p Peer) Key { return p.Key })
+			j, found := find(peers, params.key(weight.Peer), func(p Peer) Key { return params.key(p.Key) })
 			if !found {
 				stale[i]++
+				if !params.on(ghosts) {
+					total += uint64(weight.Value)
+				}
 				continue
 			}
 			if seen[j] {
 				return nil, nil, fmt.Errorf("evaluator %q ranks peer %q twice; keep one weight", e.ID, weight.Peer.ID)
 			}
 			seen[j] = true
-			if cmp.Or(peers[j].Owner, peers[j].ID) == e.ID {
+			if owner := cmp.Or(peers[j].Owner, peers[j].ID); params.on(diagonal) && (owner == e.ID || owner == cmp.Or(e.Entity, e.ID)) {
 				continue
 			}
 			values[j] = uint64(weight.Value)
@@ -230,12 +258,12 @@ func readWeights(evaluators []Evaluator, peers []Peer) (w [][]Fixed, stale []int
 }
 
 // readBonds is the matrix of bonds between those that are there.
-func readBonds(evaluators []Evaluator, peers []Peer, bonds []Bond) ([][]Fixed, error) {
+func readBonds(params Params, evaluators []Evaluator, peers []Peer, bonds []Bond) ([][]Fixed, error) {
 	b := matrix(len(evaluators), len(peers))
 	seen := make(map[[2]int]bool, len(bonds))
 	for _, bond := range bonds {
-		i, mine := find(evaluators, bond.Evaluator, func(e Evaluator) Key { return e.Key })
-		j, there := find(peers, bond.Peer, func(p Peer) Key { return p.Key })
+		i, mine := find(evaluators, params.key(bond.Evaluator), func(e Evaluator) Key { return params.key(e.Key) })
+		j, there := find(peers, params.key(bond.Peer), func(p Peer) Key { return params.key(p.Key) })
 		if !mine || !there {
 			continue // somebody left, or registered again
 		}
@@ -243,9 +271,20 @@ func readBonds(evaluators []Evaluator, peers []Peer, bonds []Bond) ([][]Fixed, e
 			return nil, fmt.Errorf("two bonds of evaluator %q on peer %q; keep one", bond.Evaluator.ID, bond.Peer.ID)
 		}
 		seen[[2]int{i, j}] = true
-		b[i][j] = min(max(bond.Value, 0), One)
+		b[i][j] = max(bond.Value, 0)
+		if evaluators[i].Withheld {
+			b[i][j] = b[i][j].Sub(params.Forfeit.Mul(b[i][j]))
+		}
 	}
 	return b, nil
+}
+
+// key is what a record is known by.
+func (p Params) key(k Key) Key {
+	if !p.on(registrations) {
+		k.Registered = 0
+	}
+	return k
 }
 
 func find[T any](list []T, key Key, of func(T) Key) (int, bool) {

@@ -223,3 +223,6 @@ func normalise(xs []Fixed) []Fixed {
 	}
 	return out
 }
+
+// of16 is the share a of 65535, truncated, which upstream stores.
+func (a Fixed) of16() uint64 { return min(uint64(max(0, a.Mul(maxU16*One)))>>32, maxU16) }

@@ -48,7 +48,9 @@ func (r *round) run(params Params) {
 		r.whitepaper(*params.Whitepaper, before)
 	} else {
 		r.consensus = r.medians(params.Majority)
-		clipped = clip(r.weights, r.consensus)
+		if params.on(clipping) {
+			clipped = clip(r.weights, r.consensus)
+		}
 		r.ranks = r.columns(clipped)
 		for j := range r.ranks {
 			r.trust[j] = r.ranks[j].Div(before[j])
@@ -80,27 +82,32 @@ func (r *round) columns(m [][]Fixed) []Fixed {
 
 // medians is step 3, for every peer the largest weight a majority stands behind.
 func (r *round) medians(majority Fixed) []Fixed {
+	if majority != 0 {
+		return columnMedians(r.active, r.weights, len(r.consensus), majority)
+	}
 	out := make([]Fixed, len(r.consensus))
-	if majority == 0 {
-		for j := range out {
-			out[j] = strictMedian(r.counted, column(r.weights, j))
-		}
-		return out
+	for j := range out {
+		out[j] = strictMedian(r.counted, column(r.weights, j))
 	}
+	return out
+}
+
+// columnMedians is upstream's median of each column, among rows with stake.
+func columnMedians(stake []Fixed, m [][]Fixed, columns int, majority Fixed) []Fixed {
 	var rows []int
-	var stake []Fixed
-	for i, a := range r.active {
-		if a > 0 {
-			rows, stake = append(rows, i), append(stake, a)
+	var used []Fixed
+	for i, s := range stake {
+		if s > 0 {
+			rows, used = append(rows, i), append(used, s)
 		}
 	}
-	stake = normalise(stake) // once more, as upstream does
-	scores := make([]Fixed, len(rows))
+	used = normalise(used) // stakes are normalised already; upstream does it again
+	out, scores := make([]Fixed, columns), make([]Fixed, len(rows))
 	for j := range out {
 		for k, i := range rows {
-			scores[k] = r.weights[i][j]
+			scores[k] = m[i][j]
 		}
-		out[j] = median(stake, scores, sum(stake).Sub(majority))
+		out[j] = median(used, scores, sum(used).Sub(majority))
 	}
 	return out
 }

@@ -45,7 +45,10 @@ type Settlement struct {
 // are rounded down, credits by largest remainder.
 //
 // It is an error if an identity occurs twice or a value is nil.
-func Settle(pot uint64, values []Value) (Settlement, error) {
+func Settle(pot uint64, values []Value) (Settlement, error) { return settle(pot, values, 0) }
+
+// settle is [Settle], a defence off in tests.
+func settle(pot uint64, values []Value, off defence) (Settlement, error) {
 	values, err := sortedValues(values)
 	if err != nil {
 		return Settlement{}, err
@@ -54,11 +57,12 @@ func Settle(pot uint64, values []Value) (Settlement, error) {
 	weights := make([]*big.Int, len(values))
 	for i, v := range values {
 		weights[i] = new(big.Int)
-		if v.Phi.Sign() < 0 {
-			harm.Sub(harm, v.Phi)
-		} else {
+		switch {
+		case v.Phi.Sign() > 0:
 			good.Add(good, v.Phi)
 			weights[i].Set(v.Phi)
+		case off != debits:
+			harm.Sub(harm, v.Phi)
 		}
 	}
 	sum := new(big.Int).Sub(good, harm)
@@ -69,7 +73,7 @@ func Settle(pot uint64, values []Value) (Settlement, error) {
 	var out Settlement
 	all, owed := new(big.Int).SetUint64(pot), new(big.Int)
 	for _, v := range values {
-		if v.Phi.Sign() < 0 {
+		if v.Phi.Sign() < 0 && off != debits {
 			taken, rest := due(pot, v, unit)
 			all.Add(all, new(big.Int).SetUint64(taken))
 			owed.Add(owed, rest)
@@ -83,6 +87,9 @@ func Settle(pot uint64, values []Value) (Settlement, error) {
 	fund := new(big.Int)
 	if sum.Sign() > 0 && pot > 0 {
 		// all·(N−U)/N with U = owed·P/pot
+		if off == defaults {
+			owed.SetInt64(0)
+		}
 		whole := new(big.Int).Mul(good, new(big.Int).SetUint64(pot))
 		fund.Mul(all, new(big.Int).Sub(whole, owed.Mul(owed, sum))).Quo(fund, whole)
 	}

@@ -93,19 +93,24 @@ type Payment struct {
 // Pools are what each role gets of a pot together.
 type Pools struct{ Cut, Evaluators, Peers, Providers uint64 }
 
-// Pools divides pot among roles, to the unit: the cut is truncated, the rest
-// goes by largest remainder, ties to evaluators, then peers. It is an error if a
-// rate is not in [0, 1].
+// Pools divides pot among roles by largest remainder, ties in the order of
+// roles. It is an error if a rate is not in [0, 1].
 func (r Rates) Pools(pot uint64) (Pools, error) {
 	if err := errors.Join(unit("cut", r.Cut), unit("xi", r.Xi), unit("lambda", r.Lambda)); err != nil {
 		return Pools{}, err
 	}
-	cut := r.Cut.Of(pot)
-	product := func(a, b Fixed) *big.Int { return new(big.Int).Mul(big.NewInt(int64(a)), big.NewInt(int64(b))) }
-	parts := divide(new(big.Int).SetUint64(pot-cut), []*big.Int{
-		product(r.Xi, One), product(One-r.Xi, One-r.Lambda), product(One-r.Xi, r.Lambda),
+	product := func(factors ...Fixed) *big.Int {
+		out := big.NewInt(1)
+		for _, f := range factors {
+			out.Mul(out, big.NewInt(int64(f)))
+		}
+		return out
+	}
+	rest := One - r.Cut
+	parts := divide(new(big.Int).SetUint64(pot), []*big.Int{
+		product(r.Cut, One, One), product(rest, r.Xi, One), product(rest, One-r.Xi, One-r.Lambda), product(rest, One-r.Xi, r.Lambda),
 	}, cmp.Compare[int])
-	return Pools{Cut: cut, Evaluators: parts[0].Uint64(), Peers: parts[1].Uint64(), Providers: parts[2].Uint64()}, nil
+	return Pools{Cut: parts[0].Uint64(), Evaluators: parts[1].Uint64(), Peers: parts[2].Uint64(), Providers: parts[3].Uint64()}, nil
 }
 
 // Payout divides pot by rates, and each role's part by its shares. Payments are

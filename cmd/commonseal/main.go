@@ -29,7 +29,7 @@ func commands(simulate simulateFunc) []*cobra.Command {
 		newValidator(), newAggregator(), newAgent(),
 		newTask(), newContribute(), newTrain(),
 		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(),
-		newCredits(), newReward(),
+		newCredits(), newReward(), newIncentive(),
 		newParams(), newVersion(),
 	}
 }
@@ -46,6 +46,9 @@ type usageError struct{ problem string }
 
 func (e *usageError) Error() string { return e.problem }
 
+// errSaid is a failure of which the output says everything.
+var errSaid = errors.New("not everything passed")
+
 // execute runs one command and turns its error into one line and a code. The
 // first interrupt cancels the command's context, the second ends the process.
 func execute(root *cobra.Command, args []string, in io.Reader, out, errs io.Writer) int {
@@ -60,6 +63,9 @@ func execute(root *cobra.Command, args []string, in io.Reader, out, errs io.Writ
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if errors.Is(err, errSaid) {
+		return exitFailed
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; nothing was kept, run it again to start over")

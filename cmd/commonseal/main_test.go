@@ -84,7 +84,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			data, err := filepath.Abs("../../docs/data")
 			e.Setenv("DATA", data)
-			err = errors.Join(err, largeFile(filepath.Join(e.WorkDir, "large")))
+			vectors, err2 := filepath.Abs("../../incentive/testdata")
+			e.Setenv("VECTORS", vectors)
+			err = errors.Join(err, err2, largeFile(filepath.Join(e.WorkDir, "large")))
 			return errors.Join(err, freePorts(e, "PORT1", "PORT2", "PORT3", "PORT4"))
 		},
 	})
