@@ -27,6 +27,7 @@ type Replay struct {
 	in      ledger.Block   // the last
 	out     ledger.Outcome // of it
 	sum     Summary
+	expect  *Point // a block that somebody trusts, until it came
 }
 
 // A Summary is what a replay has seen.
@@ -77,6 +78,18 @@ func (r *Replay) signers(height int64) ([]ledger.Power, error) {
 // View is the state after the last block.
 func (r *Replay) View() ledger.View { return r.state.View() }
 
+// Expect names a block that the caller trusts. Blocks of another history, or whose
+// end was cut off before it, are in order by themselves: [Replay.Missing] tells.
+func (r *Replay) Expect(p Point) { r.expect = &p }
+
+// Missing is an error until the expected block came.
+func (r *Replay) Missing() error {
+	if r.expect == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: no block %v among %d; the blocks are of another history, or their end is missing", ErrMismatch, *r.expect, r.sum.Blocks)
+}
+
 // Summary is what was seen so far.
 func (r *Replay) Summary() Summary { return r.sum }
 
@@ -112,6 +125,9 @@ func (r *Replay) Block(block, commit []byte) error {
 		}
 	}
 	r.sum.Point = Point{Height: b.Height, Hash: ledger.Digest(signed.BlockID.Hash)}
+	if r.expect != nil && *r.expect == r.sum.Point {
+		r.expect = nil
+	}
 	return nil
 }
 

@@ -31,7 +31,10 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := ReplayArchive(a)
+	r, err := NewReplay(a.Genesis)
+	if err == nil {
+		err = r.Archive(a)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
