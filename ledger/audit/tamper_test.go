@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -129,6 +130,7 @@ func archived(t *testing.T, f *fabric) stash {
 // fork is a replay that goes its own way from here.
 func (r *Replay) fork() *Replay {
 	out := *r
+	out.flat = maps.Clone(r.flat)
 	out.verifier = NewFollowing(r.genesis.Chain, out.signers)
 	return &out
 }
