@@ -49,44 +49,42 @@ with --export. Compare the fingerprint with somebody you trust.`,
 
 func (a *chainAudit) run(ctx context.Context, out io.Writer) error {
 	began := time.Now()
-	passed := func(audit.Summary) bool { return true }
+	var trusted *audit.Point
 	if a.trust != "" {
-		point, err := audit.ParsePoint(a.trust)
+		p, err := audit.ParsePoint(a.trust)
 		if err != nil {
 			return &usageError{"--trust: " + err.Error()}
 		}
-		passed = func(s audit.Summary) bool { return s.Point == point }
+		trusted = &p
 	}
-	var r *audit.Replay
-	var g ledger.Genesis
-	var err error
-	if a.from != "" {
-		r, g, err = a.read(&passed)
-	} else {
-		r, g, err = a.fetch(ctx, &passed)
+	find := a.read
+	if a.home != "" {
+		find = func(begin beginReplay) (*audit.Replay, ledger.Genesis, error) { return a.fetch(ctx, begin) }
 	}
-	if err != nil {
-		if r != nil {
-			return fmt.Errorf("after %d blocks in order: %w", r.Summary().Blocks, err)
+	r, g, err := find(func(g ledger.Genesis) (*audit.Replay, error) {
+		r, err := audit.NewReplay(g)
+		if err == nil && trusted != nil {
+			r.Expect(*trusted)
 		}
+		return r, err
+	})
+	switch {
+	case err != nil && r != nil:
+		return fmt.Errorf("after %d blocks in order: %w", r.Summary().Blocks, err)
+	case err != nil:
 		return err
 	}
-	if s := r.Summary(); !passed(s) {
-		return fmt.Errorf("no block %s among %d: the blocks are of another history, or their end is missing", a.trust, s.Blocks)
+	if err := r.Missing(); err != nil {
+		return err
 	}
 	return a.tell(out, r, g, time.Since(began))
 }
 
-// once makes a condition of the summaries after each block stay true.
-func once(met *func(audit.Summary) bool) func(audit.Summary) {
-	asked := *met
-	seen := false
-	*met = func(s audit.Summary) bool { return seen || asked(s) }
-	return func(s audit.Summary) { seen = seen || asked(s) }
-}
+// A beginReplay is the replay of a genesis, as it was asked for.
+type beginReplay func(ledger.Genesis) (*audit.Replay, error)
 
 // read re-executes an archive.
-func (a *chainAudit) read(passed *func(audit.Summary) bool) (*audit.Replay, ledger.Genesis, error) {
+func (a *chainAudit) read(begin beginReplay) (*audit.Replay, ledger.Genesis, error) {
 	f, err := os.Open(a.from)
 	if err != nil {
 		return nil, ledger.Genesis{}, err
@@ -96,23 +94,15 @@ func (a *chainAudit) read(passed *func(audit.Summary) bool) (*audit.Replay, ledg
 	if err != nil {
 		return nil, ledger.Genesis{}, fmt.Errorf("%s: %w", a.from, err)
 	}
-	r, err := audit.NewReplay(archive.Genesis)
-	see := once(passed)
-	for err == nil {
-		var block, commit []byte
-		if block, commit, err = archive.Next(); err == nil {
-			err = r.Block(block, commit)
-			see(r.Summary())
-		}
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
+	r, err := begin(archive.Genesis)
+	if err == nil {
+		err = r.Archive(archive)
 	}
 	return r, archive.Genesis, err
 }
 
 // fetch re-executes what validators send, and keeps it if asked.
-func (a *chainAudit) fetch(ctx context.Context, passed *func(audit.Summary) bool) (_ *audit.Replay, _ ledger.Genesis, err error) {
+func (a *chainAudit) fetch(ctx context.Context, begin beginReplay) (_ *audit.Replay, _ ledger.Genesis, err error) {
 	h, err := home.Open(a.home)
 	if err != nil {
 		return nil, ledger.Genesis{}, err
@@ -127,30 +117,33 @@ func (a *chainAudit) fetch(ctx context.Context, passed *func(audit.Summary) bool
 	if err != nil {
 		return nil, g, err
 	}
-	r, err := audit.NewReplay(g)
+	r, err := begin(g)
 	if err != nil {
 		return nil, g, err
 	}
-	see := once(passed)
-	keep := func(_, _ []byte) error { return nil }
-	if a.export != "" {
-		f, err := os.OpenFile(a.export, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err != nil {
-			return nil, g, err
-		}
-		buffer := bufio.NewWriterSize(f, 1<<20)
-		defer func() { err = errors.Join(err, buffer.Flush(), f.Close()) }()
-		w, err := audit.NewArchiveWriter(buffer, g)
-		if err != nil {
-			return nil, g, err
-		}
-		keep = w.Block
+	keep, done, err := a.create(g)
+	if err != nil {
+		return nil, g, err
 	}
-	err = r.Fetch(ctx, doors, tip, func(block, commit []byte) error {
-		see(r.Summary())
-		return keep(block, commit)
-	})
-	return r, g, err
+	defer func() { err = errors.Join(err, done()) }()
+	return r, g, r.Fetch(ctx, doors, tip, keep)
+}
+
+// create begins the archive to write, if one was asked for. done ends it.
+func (a *chainAudit) create(g ledger.Genesis) (keep func(block, commit []byte) error, done func() error, err error) {
+	if a.export == "" {
+		return func(_, _ []byte) error { return nil }, func() error { return nil }, nil
+	}
+	f, err := os.OpenFile(a.export, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, nil, err
+	}
+	buffer := bufio.NewWriterSize(f, 1<<20)
+	w, err := audit.NewArchiveWriter(buffer, g)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return w.Block, func() error { return errors.Join(buffer.Flush(), f.Close()) }, nil
 }
 
 // tell prints what was found.

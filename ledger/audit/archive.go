@@ -103,23 +103,19 @@ func whole(err error) error {
 	return err
 }
 
-// ReplayArchive re-executes an archive to its end. See [Replay.Block] for its
-// errors; each is of the block after those of the summary.
-func ReplayArchive(a *Archive) (*Replay, error) {
-	r, err := NewReplay(a.Genesis)
-	if err != nil {
-		return nil, err
-	}
+// Archive replays the rest of an archive. See [Replay.Block] for its errors; each is
+// of the block after those of the summary.
+func (r *Replay) Archive(a *Archive) error {
 	for {
 		block, commit, err := a.Next()
 		if err == io.EOF {
-			return r, nil
+			return nil
 		}
 		if err == nil {
 			err = r.Block(block, commit)
 		}
 		if err != nil {
-			return r, err
+			return err
 		}
 	}
 }

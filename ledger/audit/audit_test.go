@@ -277,13 +277,3 @@ func FuzzVerifyReceipt(f *testing.F) {
 func second(_, b []byte) []byte { return b }
 
 func pointer[T any](v T) *T { return &v }
-
-// blockOf decodes a block.
-func blockOf(tb testing.TB, b []byte) *cmtproto.Block {
-	tb.Helper()
-	var p cmtproto.Block
-	if err := p.Unmarshal(b); err != nil {
-		tb.Fatal(err)
-	}
-	return &p
-}

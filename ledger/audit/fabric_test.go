@@ -76,7 +76,7 @@ type fabric struct {
 
 	// What an attacker changes.
 	edit    func(b *types.Block)              // before it is signed
-	signers func(height int64) []ledger.Power // who signs, if not those who should
+	signers func(height int64) []ledger.Power // who signs, if not those of the state
 	apply   func(ledger.View, ledger.Block) ledger.Outcome
 
 	live *live // a validator that runs, instead of all this
@@ -173,11 +173,7 @@ func (f *fabric) make(txs ...[]byte) []ledger.Result {
 		last, signed = f.blocks[height-2].id, f.blocks[height-2].signed
 	}
 	b := types.MakeBlock(height, types.ToTxs(txs), signed, nil)
-	root, by, next := f.state.Root(), f.setOf(height), f.powers[max(0, height-1)]
-	after, err := newSet(next)
-	if err != nil {
-		f.tb.Fatal(err)
-	}
+	root, by, after := f.state.Root(), f.setOf(height), f.setOf(height+1)
 	b.ChainID, b.Time, b.LastBlockID = chain, time.UnixMilli(now).UTC(), last
 	b.ValidatorsHash, b.NextValidatorsHash, b.ConsensusHash = by.hash, after.hash, make([]byte, 32)
 	b.AppHash, b.LastResultsHash, b.ProposerAddress = root[:], f.results, by.Validators[0].Address

@@ -44,7 +44,7 @@ type Light struct {
 	base    *Trusted // the one it was told to trust
 	trusted *Trusted // the highest that follows from it
 
-	alone, forever, anyHash bool // tests only: no witness, no period, no trusted hash
+	alone, anyHash, anySigner bool // tests only: no witness, no trusted hash, whoever signed
 }
 
 // NewLight asks the primary for the trusted header.
@@ -129,16 +129,12 @@ func (l *Light) to(ctx context.Context, height int64) (*Trusted, error) {
 // skip says whether a header follows from a trusted one, asking for headers between
 // as far as it must.
 func (l *Light) skip(ctx context.Context, e gate.Endpoint, from, target *Trusted) error {
-	if target.Point() == from.Point() {
+	if target.Point() == from.Point() || l.anySigner {
 		return nil
 	}
 	for ahead := []*Trusted{target}; len(ahead) > 0; {
 		next := ahead[len(ahead)-1]
-		period := l.config.Period
-		if l.forever {
-			period = 1 << 62
-		}
-		err := light.Verify(from.signed, from.by.ValidatorSet, next.signed, next.by.ValidatorSet, period, l.config.Now(), drift, light.DefaultTrustLevel)
+		err := light.Verify(from.signed, from.by.ValidatorSet, next.signed, next.by.ValidatorSet, l.config.Period, l.config.Now(), drift, light.DefaultTrustLevel)
 		var far light.ErrNewValSetCantBeTrusted
 		var old light.ErrOldHeaderExpired
 		switch {

@@ -20,6 +20,7 @@ type Replay struct {
 	genesis  ledger.Genesis
 	verifier *Verifier
 	state    tree.Memory
+	flat     map[string][]byte // the state again, to look keys up at once
 	powers   [3][]ledger.Power // after the last three blocks, by height modulo 3
 
 	last    *types.BlockID // of the last block
@@ -27,6 +28,7 @@ type Replay struct {
 	in      ledger.Block   // the last
 	out     ledger.Outcome // of it
 	sum     Summary
+	expect  *Point // a block that somebody trusts, until it came
 }
 
 // A Summary is what a replay has seen.
@@ -49,13 +51,14 @@ func NewReplay(g ledger.Genesis) (*Replay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	r := &Replay{genesis: g}
+	r := &Replay{genesis: g, flat: map[string][]byte{}}
 	if _, err := r.state.Stage(0, ledger.Outcome{Writes: writes}); err != nil {
 		return nil, fmt.Errorf("audit: genesis: %w", err)
 	}
 	if err := r.state.Commit(); err != nil {
 		return nil, fmt.Errorf("audit: genesis: %w", err)
 	}
+	r.write(writes)
 	r.powers[0] = ledger.Powers(r.state.View())
 	r.verifier = NewFollowing(g.Chain, r.signers)
 	r.sum.Root = r.state.Root()
@@ -77,6 +80,18 @@ func (r *Replay) signers(height int64) ([]ledger.Power, error) {
 // View is the state after the last block.
 func (r *Replay) View() ledger.View { return r.state.View() }
 
+// Expect names a block that the caller trusts. Blocks of another history, or whose
+// end was cut off before it, are in order by themselves: [Replay.Missing] tells.
+func (r *Replay) Expect(p Point) { r.expect = &p }
+
+// Missing is an error until the expected block came.
+func (r *Replay) Missing() error {
+	if r.expect == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: no block %v among %d; the blocks are of another history, or their end is missing", ErrMismatch, *r.expect, r.sum.Blocks)
+}
+
 // Summary is what was seen so far.
 func (r *Replay) Summary() Summary { return r.sum }
 
@@ -90,7 +105,7 @@ func (r *Replay) Block(block, commit []byte) error {
 		return err
 	}
 	in := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes()}
-	out := ledger.Apply(r.state.View(), in)
+	out := ledger.Apply(flatView{r.flat, r.state.View()}, in)
 	root, err := r.state.Stage(b.Height, out)
 	if err == nil {
 		err = r.state.Commit()
@@ -98,6 +113,7 @@ func (r *Replay) Block(block, commit []byte) error {
 	if err != nil {
 		return fmt.Errorf("audit: block %d: %w", b.Height, err)
 	}
+	r.write(out.Writes)
 	r.powers[b.Height%3] = ledger.Powers(r.state.View())
 	r.last, r.results, r.in, r.out = &signed.BlockID, resultsHash(out.Results), in, out
 	if b.Height == 1 {
@@ -112,7 +128,29 @@ func (r *Replay) Block(block, commit []byte) error {
 		}
 	}
 	r.sum.Point = Point{Height: b.Height, Hash: ledger.Digest(signed.BlockID.Hash)}
+	if r.expect != nil && *r.expect == r.sum.Point {
+		r.expect = nil
+	}
 	return nil
+}
+
+// A flatView is a state whose keys are looked up without its tree.
+type flatView struct {
+	flat map[string][]byte
+	ledger.View
+}
+
+// Get implements [ledger.View].
+func (v flatView) Get(key []byte) []byte { return v.flat[string(key)] }
+
+func (r *Replay) write(writes []ledger.Write) {
+	for _, w := range writes {
+		if w.Value == nil {
+			delete(r.flat, string(w.Key))
+			continue
+		}
+		r.flat[string(w.Key)] = w.Value
+	}
 }
 
 // check holds a block to its signatures and to what came before it.

@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"errors"
-	"runtime"
 	"testing"
 	"time"
 
@@ -31,7 +30,10 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := ReplayArchive(a)
+	r, err := NewReplay(a.Genesis)
+	if err == nil {
+		err = r.Archive(a)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,52 +143,4 @@ func TestReplayRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", test.name, err, ErrMismatch)
 		}
 	}
-}
-
-// BenchmarkChain re-executes a chain on one core: blocks of 600 transactions of
-// about 280 bytes, admissions of queriers, which write four keys each, signed by four
-// validators. Every signature is verified, of transactions and of validators, every
-// root and hash of results is compared. parts=signatures verifies those of the
-// transactions alone, with nothing around.
-func BenchmarkChain(b *testing.B) {
-	const blocks, each = 20, 600
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	f := newFabric(b, consortium(4)).task()
-	before := f.txs
-	for range blocks {
-		f.admit(each)
-	}
-	size := 0
-	var txs []ledger.Tx
-	last, err := types.BlockFromProto(blockOf(b, f.blocks[f.height()-1].block))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, tx := range last.Txs {
-		t, err := ledger.ParseTx(tx)
-		if err != nil {
-			b.Fatal(err)
-		}
-		txs, size = append(txs, t), size+len(tx)
-	}
-	b.Run("parts=all", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := replay(f.genesis, f.blocks); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportMetric(float64(f.txs)*float64(b.N)/b.Elapsed().Seconds(), "tx/s")
-		b.ReportMetric(float64(size)/each, "B/tx")
-		_ = before
-	})
-	b.Run("parts=signatures", func(b *testing.B) {
-		for b.Loop() {
-			for i := range txs {
-				if !txs[i].Verify() {
-					b.Fatal("a signature")
-				}
-			}
-		}
-		b.ReportMetric(float64(len(txs))*float64(b.N)/b.Elapsed().Seconds(), "tx/s")
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -40,12 +41,11 @@ func TestTamper(t *testing.T) {
 	const seed = 20261124
 	blobs := newBlobs(t)
 	f := newLive(t, consortium(1)).task().contribute(blobs.manifest).admit(12)
-	archive, files := archived(t, f)
-	things := append(files, receipts(t, f)...)
-	things = append(things, checkpoints(t, f)...)
+	archive := archived(t, f)
+	things := append(receipts(t, f), checkpoints(t, f)...)
 	kinds := [][]stash{{archive}, {archive}, things, blobs.stashes}
 	random := rand.New(rand.NewPCG(seed, 0))
-	found, missed, where := 0, 0, map[string]int{}
+	found := 0
 	for i := range flips {
 		kind := kinds[i%len(kinds)]
 		s := kind[random.IntN(len(kind))]
@@ -54,24 +54,17 @@ func TestTamper(t *testing.T) {
 		flipped[at] ^= 1 << bit
 		err := s.check(flipped, at)
 		if err == nil {
-			missed++
 			t.Errorf("seed %d, flip %d: bit %d of byte %d of %s is not found", seed, i, bit, at, s.name)
 			continue
 		}
 		found++
-		where[s.name]++
 		if i%4 == 0 && i/4 < wholes {
-			if a, err := OpenArchive(bytes.NewReader(flipped)); err == nil {
-				if _, err := ReplayArchive(a); err == nil {
-					t.Errorf("flip %d is found in its block and not in the whole file", i)
-				}
+			if err := replayFile(flipped); err == nil {
+				t.Errorf("flip %d is found in its block and not in the whole file", i)
 			}
 		}
 	}
 	t.Logf("seed %d: %d of %d flips found, in %d blocks, %d receipts and checkpoints, %d blobs: %d bytes", seed, found, flips, f.height(), len(things), len(blobs.stashes), total(kinds))
-	if found != flips {
-		t.Errorf("%d flips were missed", missed)
-	}
 }
 
 func total(kinds [][]stash) (n int) {
@@ -83,8 +76,21 @@ func total(kinds [][]stash) (n int) {
 	return n
 }
 
+// replayFile re-executes an archive, as audit chain does.
+func replayFile(b []byte) error {
+	a, err := OpenArchive(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	r, err := NewReplay(a.Genesis)
+	if err != nil {
+		return err
+	}
+	return r.Archive(a)
+}
+
 // archived is the archive of a live chain, whose blocks become f's.
-func archived(t *testing.T, f *fabric) (stash, []stash) {
+func archived(t *testing.T, f *fabric) stash {
 	t.Helper()
 	f.blocks = f.live.stored(t)
 	var file bytes.Buffer
@@ -107,11 +113,7 @@ func archived(t *testing.T, f *fabric) (stash, []stash) {
 	}
 	return stash{"the archive", file.Bytes(), func(flipped []byte, at int) error {
 		if at < starts[0] {
-			a, err := OpenArchive(bytes.NewReader(flipped))
-			if err == nil {
-				_, err = ReplayArchive(a)
-			}
-			return err
+			return replayFile(flipped)
 		}
 		h := len(starts) - 2
 		for starts[h] > at {
@@ -122,12 +124,13 @@ func archived(t *testing.T, f *fabric) (stash, []stash) {
 			_, _, err = before[h].check(block, commit)
 		}
 		return err
-	}}, nil
+	}}
 }
 
 // fork is a replay that goes its own way from here.
 func (r *Replay) fork() *Replay {
 	out := *r
+	out.flat = maps.Clone(r.flat)
 	out.verifier = NewFollowing(r.genesis.Chain, out.signers)
 	return &out
 }
