@@ -20,12 +20,21 @@ type node struct {
 	height      int8   // 0 of a leaf
 	left, right *node
 	hash        ledger.Digest
-	kept        shape // what its row says of an inner node, zero if it has none
+	value       []byte // of a leaf, nil if it is large
+	kept        shape  // what its row says of an inner node, zero if it has none
 }
 
-// leaf is a new leaf.
+// small is the most bytes of a value that is in memory: an account, a vote, and
+// what every transaction reads; larger records are read once in a while.
+const small = 256
+
+// leaf is a new leaf, which keeps the bytes of the value.
 func leaf(version int64, key string, value []byte) *node {
-	return &node{key: key, version: version, size: 1, hash: hashLeaf(version, key, value)}
+	n := &node{key: key, version: version, size: 1, hash: hashLeaf(version, key, value)}
+	if len(value) <= small {
+		n.value = value
+	}
+	return n
 }
 
 func hashLeaf(version int64, key string, value []byte) ledger.Digest {

@@ -129,7 +129,7 @@ func leafOf(item *badger.Item) (n *node, err error) {
 		if err != nil {
 			return fmt.Errorf("key %q: %w", key, err)
 		}
-		n = leaf(version, key, value)
+		n = leaf(version, key, bytes.Clone(value))
 		return nil
 	})
 	return n, err

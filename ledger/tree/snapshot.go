@@ -88,7 +88,18 @@ func (s *Snapshot) Get(key []byte) []byte {
 	return value
 }
 
+// get looks a key up: in the tree, if that is in memory, and on disk if the tree
+// has no answer.
 func (s *Snapshot) get(key string) ([]byte, error) {
+	if s.load == nil {
+		n := s.commit.state.find(key)
+		if n == nil {
+			return nil, nil
+		}
+		if n.value != nil {
+			return n.value, nil
+		}
+	}
 	row, err := get(s.txn, stateRow(key))
 	if row == nil {
 		return nil, err
@@ -109,8 +120,10 @@ func (s *Snapshot) Range(prefix []byte, yield func(key, value []byte) bool) {
 			if !strings.HasPrefix(leaf.key, string(prefix)) {
 				return false
 			}
-			var value []byte
-			value, err = s.get(leaf.key)
+			value := leaf.value
+			if value == nil {
+				value, err = s.get(leaf.key)
+			}
 			return err == nil && yield([]byte(leaf.key), value)
 		})
 		return err

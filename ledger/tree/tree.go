@@ -12,10 +12,9 @@
 // process, its tree is that after some block. No height and no time enters the
 // root: a block that changes nothing leaves it, so an idle chain makes no block.
 //
-// The nodes of the state tree are in memory, some 300 bytes a key, and so are
-// those of the last blocks' trees, which share what is equal in them; the values
-// are on disk, with what the tree is made of again when it is opened. See
-// docs/adr/0015.
+// The state tree is in memory, without values that are large, and so are those of
+// the last blocks, which share what is equal in them; on disk are the values, and
+// what the tree is made of again when it is opened. See docs/adr/0015.
 //
 // Badger runs with timestamps that we give, block h at h+1. A [Snapshot] is a
 // timestamp, so reading never waits for writing, and the heights before the last
