@@ -46,6 +46,8 @@ type application struct {
 	staged    int64       // time of the block finalized last
 	executed  *execution  // on top of view
 	committed chan struct{}
+
+	failpoint func(name string) // tests crash here; nil outside them
 }
 
 func newApplication(a App, d *door, peers []string) *application {
@@ -150,6 +152,7 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		// CometBFT hashes the code into the next header; the detail is for people.
 		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
 	}
+	a.pass("finalized")
 	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
 }
 
@@ -158,14 +161,23 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
 	a.door.enter()
 	defer a.door.leave()
+	a.pass("committing")
 	if err := a.Tree.Commit(); err != nil {
 		return nil, fmt.Errorf("chain: commit: %w", err)
 	}
+	a.pass("committed")
 	a.mu.Lock()
 	now := a.staged
 	a.mu.Unlock()
 	a.publish(now)
 	return &abci.ResponseCommit{}, nil
+}
+
+// pass is a point at which a test may crash the process.
+func (a *application) pass(point string) {
+	if a.failpoint != nil {
+		a.failpoint(point)
+	}
 }
 
 // publish makes the tree's last commit, of a block with time now, what is

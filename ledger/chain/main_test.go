@@ -43,6 +43,9 @@ type childSpec struct {
 	Mutated bool   // its Apply differs from the others'
 
 	Transfers bool // its App is transferApp
+
+	Seed  uint64 // unless 0, it lives as crashing does
+	Quick bool   // a block waits for no votes
 }
 
 // child is a validator as a process. It prints "commit HEIGHT ROOT LEAVES" for
@@ -76,13 +79,20 @@ func child(s childSpec) error {
 		}
 		return out
 	}
-	n, err := Open(Config{Home: s.Home, App: app, Listen: s.Listen, Peers: s.Peers, CommitTimeout: 200 * time.Millisecond})
+	wait := 200 * time.Millisecond
+	if s.Quick {
+		wait = time.Millisecond
+	}
+	n, err := open(Config{Home: s.Home, App: app, Listen: s.Listen, Peers: s.Peers, CommitTimeout: wait}, killing(s.Seed))
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go report(ctx, n)
 	go obey(ctx, n, cancel)
+	if s.Seed != 0 {
+		go busy(ctx, n, s.Seed)
+	}
 	return n.Run(ctx)
 }
 
