@@ -4,7 +4,7 @@ import "fmt"
 
 // Apply is what block b makes of the state v. It gives the same outcome
 // wherever it is called.
-func Apply(v View, b Block) Outcome { return newState(v, b.Time).applyBlock(b.Txs) }
+func Apply(v View, b Block) Outcome { return Verifier(nil).Apply(v, b) }
 
 func (s *state) applyBlock(txs [][]byte) Outcome {
 	var out Outcome
@@ -31,7 +31,7 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 // Check says what would become of one transaction in a block of its own at
 // time now: a validator lets nothing else into its pool.
 func Check(v View, now int64, tx []byte) Result {
-	return newState(v, now).applyTx(tx)
+	return Verifier(nil).Check(v, now, tx)
 }
 
 // A sender is who signed a transaction: a member, or a querier.
@@ -70,7 +70,7 @@ func (s *state) applyTx(b []byte) Result {
 	if r.Code != OK {
 		return r
 	}
-	if !t.Verify() {
+	if !s.verified(&t) {
 		return refuse(BadSignature, "the signature of %s does not verify; sign the exact bytes", from.name)
 	}
 	if !from.joins {

@@ -87,16 +87,18 @@ func key(prefix string, parts ...any) []byte {
 type state struct {
 	view    View
 	written map[string][]byte // nil: deleted
-	keys    []string          // of written, in order
+	keys    []string          // of written, see order
+	sorted  int               // how many of keys are in order
 	now     int64             // block time
 	genesis *Genesis
-	rules   *Money  // of the block: what it changes is in force from the next
+	rules   *Money // of the block: what it changes is in force from the next
+	verify  Verifier
 	off     defence // of attack tests alone
 }
 
 // above is a state of s's own on top of it, for what may come to nothing.
 func (s *state) above() *state {
-	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, rules: s.money(), off: s.off}
+	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, rules: s.money(), verify: s.verify, off: s.off}
 }
 
 func newState(v View, now int64) *state {
@@ -138,6 +140,7 @@ func (s *state) Range(prefix []byte, yield func(key, value []byte) bool) {
 
 // below are the keys written that begin with prefix, in order.
 func (s *state) below(prefix string) []string {
+	s.order()
 	from, _ := slices.BinarySearch(s.keys, prefix)
 	n, _ := slices.BinarySearchFunc(s.keys[from:], prefix, func(k, prefix string) int {
 		if strings.HasPrefix(k, prefix) {
@@ -151,10 +154,18 @@ func (s *state) below(prefix string) []string {
 // set writes, or deletes if v is nil.
 func (s *state) set(k string, v []byte) {
 	if _, had := s.written[k]; !had {
-		at, _ := slices.BinarySearch(s.keys, k)
-		s.keys = slices.Insert(s.keys, at, k)
+		s.keys = append(s.keys, k)
 	}
 	s.written[k] = v
+}
+
+// order brings keys in order: when somebody asks for it, because most blocks only
+// write, and a block of thousands would move them thousands of times.
+func (s *state) order() {
+	if s.sorted < len(s.keys) {
+		slices.Sort(s.keys)
+		s.sorted = len(s.keys)
+	}
 }
 
 func (s *state) put(key []byte, v coded)        { s.set(string(key), appendCoded(nil, v)) }
@@ -165,6 +176,7 @@ func (s *state) name(key []byte) (string, bool) { b := s.Get(key); return string
 
 // writes are what was written, by key, without what comes to nothing.
 func (s *state) writes() []Write {
+	s.order()
 	var out []Write
 	for _, k := range s.keys {
 		if before := s.view.Get([]byte(k)); !bytes.Equal(before, s.written[k]) || (before == nil) != (s.written[k] == nil) {

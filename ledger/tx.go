@@ -116,11 +116,6 @@ func ParseTx(b []byte) (Tx, error) {
 // Append adds the encoding that t was parsed from to dst.
 func (t *Tx) Append(dst []byte) []byte { return append(append(dst, t.signed...), t.signature[:]...) }
 
-// Verify says whether the sender signed t.
-func (t *Tx) Verify() bool {
-	return ed25519.Verify(t.Sender[:], signing("tx", t.signed), t.signature[:])
-}
-
 // Hash identifies what was signed: chain, expiry, sender and body, whatever the
 // signature.
 func (t *Tx) Hash() Digest { return Hash("tx", t.signed) }

@@ -61,9 +61,11 @@ func runValidator(ctx context.Context, p process) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen in %s: %w", filepath.Join(h.Dir, "node.yaml"), err)
 	}
+	var known chain.Signatures
+	rules := ledger.Verifier(known.Verify)
 	node, err := chain.Open(chain.Config{
 		Home:   h.ChainDir(),
-		App:    chain.App{Tree: state, Genesis: genesisWrites, Apply: ledger.Apply, Check: ledger.Check},
+		App:    chain.App{Tree: state, Genesis: genesisWrites, Apply: rules.Apply, Check: rules.Check},
 		Listen: h.Node.P2P.Listen, Peers: h.Node.P2P.Peers,
 		CommitTimeout: h.Node.TimeoutCommit,
 		Log:           p.log.With("part", "chain"),

@@ -36,16 +36,18 @@ type application struct {
 	abci.BaseApplication // for snapshots, of which there are none: blocks are kept from genesis
 	App
 
-	door     *door
-	peers    []string // of whom connections are accepted
-	verdicts verdicts
+	door  *door
+	peers []string // of whom connections are accepted
 
 	mu        sync.Mutex
 	view      ledger.View // committed
 	height    int64       // of view
 	now       int64       // header time of height, Unix milliseconds
 	staged    int64       // time of the block finalized last
+	executed  *execution  // on top of view
 	committed chan struct{}
+
+	failpoint func(name string) // tests crash here; nil outside them
 }
 
 func newApplication(a App, d *door, peers []string) *application {
@@ -119,8 +121,11 @@ func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (
 func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
 	a.door.enter()
 	defer a.door.leave()
-	view, height, now := a.last()
-	r := a.check(view, height, now, req.Tx)
+	if len(req.Tx) > ledger.MaxTx {
+		return &abci.ResponseCheckTx{Code: uint32(tooLarge.Code), Log: tooLarge.Detail}, nil
+	}
+	view, _, now := a.last()
+	r := a.Check(view, now, req.Tx)
 	return &abci.ResponseCheckTx{Code: uint32(r.Code), Log: r.Detail}, nil
 }
 
@@ -131,7 +136,7 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 	a.door.enter()
 	defer a.door.leave()
 	now := req.Time.UnixMilli() // the header's: the machine's clock is no part of a state
-	out := a.Apply(a.Tree.View(), ledger.Block{Height: req.Height, Time: now, Txs: req.Txs})
+	out := a.execute(ledger.Block{Height: req.Height, Time: now, Txs: req.Txs})
 	if len(out.Results) != len(req.Txs) {
 		return nil, fmt.Errorf("chain: block %d: %d results for %d transactions: a fault in this program", req.Height, len(out.Results), len(req.Txs))
 	}
@@ -147,6 +152,7 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		// CometBFT hashes the code into the next header; the detail is for people.
 		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
 	}
+	a.pass("finalized")
 	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
 }
 
@@ -155,14 +161,23 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
 	a.door.enter()
 	defer a.door.leave()
+	a.pass("committing")
 	if err := a.Tree.Commit(); err != nil {
 		return nil, fmt.Errorf("chain: commit: %w", err)
 	}
+	a.pass("committed")
 	a.mu.Lock()
 	now := a.staged
 	a.mu.Unlock()
 	a.publish(now)
 	return &abci.ResponseCommit{}, nil
+}
+
+// pass is a point at which a test may crash the process.
+func (a *application) pass(point string) {
+	if a.failpoint != nil {
+		a.failpoint(point)
+	}
 }
 
 // publish makes the tree's last commit, of a block with time now, what is
@@ -171,7 +186,7 @@ func (a *application) publish(now int64) {
 	view, height := a.Tree.View(), a.Tree.Height()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.view, a.height, a.now = view, height, now
+	a.view, a.height, a.now, a.executed = view, height, now, nil
 	close(a.committed)
 	a.committed = make(chan struct{})
 }

@@ -177,7 +177,7 @@ func equal(a, b [][]byte) bool {
 	return true
 }
 
-// Check sees the committed state and its block's time, once for each.
+// Check sees the committed state and its block's time.
 func TestChecks(t *testing.T) {
 	a := begun(t)
 	var times []int64
@@ -191,7 +191,6 @@ func TestChecks(t *testing.T) {
 		}
 	}
 	check()
-	check()
 	block(t, a, 1)
 	check()
 	if len(times) != 2 || times[0] != 1_000_000 || times[1] != 1_001_000 {
@@ -199,16 +198,45 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-func TestVerdictsAreBounded(t *testing.T) {
-	var v verdicts
-	for i := range int64(3 * maxVerdicts) {
-		v.put(question{height: i}, ledger.Result{})
+// A block that is prepared, processed and finalized is applied once, and another
+// one of that height, or with another time, is applied for itself.
+func TestABlockIsAppliedOnce(t *testing.T) {
+	a := begun(t)
+	applied := 0
+	inner := a.Apply
+	a.Apply = func(v ledger.View, b ledger.Block) ledger.Outcome {
+		applied++
+		return inner(v, b)
 	}
-	if n := len(v.young) + len(v.old); n > maxVerdicts {
-		t.Errorf("%d verdicts are remembered, want at most %d", n, maxVerdicts)
+	at := genesisTime.Add(time.Second)
+	process := func(at time.Time, txs ...string) {
+		t.Helper()
+		r, err := a.ProcessProposal(t.Context(), &abci.RequestProcessProposal{Height: 1, Time: at, Txs: texts(txs...)})
+		if err != nil || !r.IsAccepted() {
+			t.Fatal(r, err)
+		}
 	}
-	if _, ok := v.get(question{height: 3*maxVerdicts - 1}); !ok {
-		t.Error("the last verdict is forgotten")
+	if _, err := a.PrepareProposal(t.Context(), &abci.RequestPrepareProposal{Height: 1, Time: at, Txs: texts("one"), MaxTxBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	process(at, "one")
+	block(t, a, 1, "one")
+	if applied != 1 {
+		t.Errorf("one block was applied %d times", applied)
+	}
+	if got := a.Tree.Leaves(); got != 1 {
+		t.Errorf("%d leaves, want 1", got)
+	}
+	// Of block 2 another one than decided was proposed.
+	a, applied = begun(t), 0
+	inner = a.Apply
+	a.Apply = func(v ledger.View, b ledger.Block) ledger.Outcome { applied++; return inner(v, b) }
+	process(at, "one", "two")
+	process(at.Add(1), "one") // the same millisecond
+	process(at.Add(time.Millisecond), "one")
+	block(t, a, 1, "two")
+	if applied != 4 || a.Tree.Leaves() != 1 {
+		t.Errorf("four blocks were applied %d times, with %d leaves; want 4 times, and a leaf", applied, a.Tree.Leaves())
 	}
 }
 

@@ -28,7 +28,7 @@ const testChain = "testing"
 const patience = 3 * time.Minute
 
 // founded are the homes of a chain's validators, which listen at free ports.
-func founded(t *testing.T, n int) ([]childSpec, []ledger.Key) {
+func founded(t testing.TB, n int) ([]childSpec, []ledger.Key) {
 	t.Helper()
 	var specs []childSpec
 	var votes, peers []ed25519.PrivateKey
@@ -59,7 +59,7 @@ func founded(t *testing.T, n int) ([]childSpec, []ledger.Key) {
 	return specs, keys
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,7 +71,7 @@ func freeAddress(t *testing.T) string {
 
 // A process is a running validator.
 type process struct {
-	t   *testing.T
+	t   testing.TB
 	cmd *exec.Cmd
 	in  interface{ Write([]byte) (int, error) }
 
@@ -84,7 +84,7 @@ type process struct {
 	ended   bool
 }
 
-func start(t *testing.T, spec childSpec) *process {
+func start(t testing.TB, spec childSpec) *process {
 	t.Helper()
 	b, err := json.Marshal(spec)
 	if err != nil {
@@ -107,7 +107,7 @@ func start(t *testing.T, spec childSpec) *process {
 	go func() {
 		defer close(read)
 		s := bufio.NewScanner(out)
-		s.Buffer(nil, 1<<20)
+		s.Buffer(nil, 8<<20)
 		for s.Scan() {
 			p.line(s.Text())
 		}

@@ -41,12 +41,19 @@ type childSpec struct {
 	Peers   []string
 	Kill    string // before or after Apply of the block with the transaction "fatal"
 	Mutated bool   // its Apply differs from the others'
+
+	Transfers bool // its App is transferApp
+
+	Seed  uint64 // unless 0, it lives as crashing does
+	Quick bool   // a block waits for no votes
 }
 
 // child is a validator as a process. It prints "commit HEIGHT ROOT LEAVES" for
 // every height, and reads commands, a line each: "submit HEX" answers "submitted CODE";
 // "receipt HEX", with a SHA-256, answers "receipt HEX"; "fail N" ends the process
-// at CometBFT's Nth failure point from now; "replay" answers "replayed LEAVES"; "stop" and the end of the input stop.
+// at CometBFT's Nth failure point from now; "replay" answers "replayed LEAVES";
+// "offer HEX TIME" submits what was due at a Unix time in ns, "measure" begins to
+// measure such, "usage" answers "usage JSON"; "stop" and the end of the input stop.
 func child(s childSpec) error {
 	t, err := tree.Open(filepath.Join(s.Home, "state"))
 	if err != nil {
@@ -54,6 +61,9 @@ func child(s childSpec) error {
 	}
 	defer t.Close()
 	app := testApp(t)
+	if s.Transfers {
+		app = transferApp(t)
+	}
 	inner := app.Apply
 	app.Apply = func(v ledger.View, b ledger.Block) ledger.Outcome {
 		fatal := has(b.Txs, "fatal")
@@ -69,13 +79,20 @@ func child(s childSpec) error {
 		}
 		return out
 	}
-	n, err := Open(Config{Home: s.Home, App: app, Listen: s.Listen, Peers: s.Peers, CommitTimeout: 200 * time.Millisecond})
+	wait := 200 * time.Millisecond
+	if s.Quick {
+		wait = time.Millisecond
+	}
+	n, err := open(Config{Home: s.Home, App: app, Listen: s.Listen, Peers: s.Peers, CommitTimeout: wait}, killing(s.Seed))
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go report(ctx, n)
 	go obey(ctx, n, cancel)
+	if s.Seed != 0 {
+		go busy(ctx, n, s.Seed)
+	}
 	return n.Run(ctx)
 }
 
@@ -101,6 +118,8 @@ func report(ctx context.Context, n *Node) {
 // obey does what the input says.
 func obey(ctx context.Context, n *Node, cancel func()) {
 	defer cancel()
+	m := meter{n: n, due: map[ledger.Digest]time.Time{}, refusals: map[string]int{}}
+	go m.watch(ctx)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		verb, rest, _ := strings.Cut(in.Text(), " ")
 		arg, _ := hex.DecodeString(rest)
@@ -117,6 +136,12 @@ func obey(ctx context.Context, n *Node, cancel func()) {
 		case "replay":
 			leaves, err := replay(n)
 			fmt.Println("replayed", leaves, err)
+		case "offer":
+			m.offer(ctx, rest)
+		case "measure":
+			m.measure()
+		case "usage":
+			fmt.Println("usage", m.usage())
 		case "fail":
 			os.Setenv("FAIL_TEST_INDEX", rest)
 			fmt.Println("failing")

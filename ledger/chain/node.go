@@ -63,7 +63,10 @@ type Node struct {
 
 // Open opens the validator in c.Home and brings its state up to its stored
 // blocks. [Node.Run] must follow; it alone closes what Open opened.
-func Open(c Config) (*Node, error) {
+func Open(c Config) (*Node, error) { return open(c, nil) }
+
+// open is Open for a test that crashes; see application.failpoint.
+func open(c Config, failpoint func(name string)) (*Node, error) {
 	config, err := c.comet()
 	if err != nil {
 		return nil, err
@@ -86,6 +89,7 @@ func Open(c Config) (*Node, error) {
 	d := newDoor()
 	dbs := &databases{door: d}
 	app := newApplication(c.App, d, c.Peers)
+	app.failpoint = failpoint
 	comet, err := node.NewNode(config, voter, peerKey,
 		// A lock for each connection, not one for all: CheckTx must not hold up consensus.
 		proxy.NewConnSyncLocalClientCreator(app),

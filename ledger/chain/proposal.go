@@ -2,8 +2,7 @@ package chain
 
 import (
 	"context"
-	"crypto/sha256"
-	"sync"
+	"reflect"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/types"
@@ -11,40 +10,47 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-const (
-	maxBlockBytes = 1 << 20 // of one block; auditors refuse more
-	maxVerdicts   = 4096    // remembered; more than fit in a block of usual transactions
-)
+const maxBlockBytes = 1 << 20 // of one block; auditors refuse more
 
 var tooLarge = ledger.Result{Code: ledger.OverLimit, Detail: "a transaction has at most 64 KiB"}
 
 // PrepareProposal is the block this node proposes: what waits in the mempool, in
-// order, within the cap, and is accepted there. What the block has no room for
+// order, within the cap, and is accepted in that block. What it has no room for
 // waits for the next.
 func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	a.door.enter()
 	defer a.door.leave()
-	view, height, _ := a.last()
-	var waiting [][]byte
+	block := ledger.Block{Height: req.Height, Time: req.Time.UnixMilli()}
 	var size int64
 	for _, tx := range req.Txs {
+		if len(tx) > ledger.MaxTx {
+			continue
+		}
 		// As in the block, with the two headers of the encoding.
-		n := types.ComputeProtoSizeForTxs([]types.Tx{tx})
-		if size+n > req.MaxTxBytes {
+		size += types.ComputeProtoSizeForTxs([]types.Tx{tx})
+		if size > req.MaxTxBytes {
 			break
 		}
-		if a.check(view, height, req.Time.UnixMilli(), tx).Code == ledger.OK {
-			size += n
-			waiting = append(waiting, tx)
-		}
+		block.Txs = append(block.Txs, tx)
 	}
-	var out [][]byte
-	for i, r := range a.Apply(view, ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Txs: waiting}).Results {
+	// Once more without those that were refused, so that it is the very question
+	// the others ask.
+	for {
+		accepted := acceptedOf(block.Txs, a.execute(block).Results)
+		if len(accepted) == len(block.Txs) {
+			return &abci.ResponsePrepareProposal{Txs: accepted}, nil
+		}
+		block.Txs = accepted
+	}
+}
+
+func acceptedOf(txs [][]byte, results []ledger.Result) (out [][]byte) {
+	for i, r := range results {
 		if r.Code == ledger.OK {
-			out = append(out, waiting[i])
+			out = append(out, txs[i])
 		}
 	}
-	return &abci.ResponsePrepareProposal{Txs: out}, nil
+	return out
 }
 
 // ProcessProposal accepts what an honest PrepareProposal makes: it asks the same
@@ -53,58 +59,38 @@ func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepar
 func (a *application) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	a.door.enter()
 	defer a.door.leave()
-	view, height, _ := a.last()
+	no := &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}
 	for _, tx := range req.Txs {
-		if a.check(view, height, req.Time.UnixMilli(), tx).Code != ledger.OK {
-			return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+		if len(tx) > ledger.MaxTx {
+			return no, nil
 		}
+	}
+	out := a.execute(ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Txs: req.Txs})
+	if len(acceptedOf(req.Txs, out.Results)) != len(req.Txs) {
+		return no, nil
 	}
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
 }
 
-// check is Check, once for each transaction, state and time.
-func (a *application) check(view ledger.View, height, now int64, tx []byte) ledger.Result {
-	if len(tx) > ledger.MaxTx {
-		return tooLarge
-	}
-	at := question{sha256.Sum256(tx), height, now}
-	if r, ok := a.verdicts.get(at); ok {
-		return r
-	}
-	r := a.Check(view, now, tx)
-	a.verdicts.put(at, r)
-	return r
+// An execution is a block, and what it makes of the state before it.
+type execution struct {
+	block ledger.Block
+	out   ledger.Outcome
 }
 
-// A question is everything an answer of Check depends on.
-type question struct {
-	tx     ledger.Digest
-	height int64
-	now    int64
-}
-
-// verdicts remembers answers of Check, in two generations of at most
-// maxVerdicts/2: a proposer's own block and each round of a proposal ask again.
-type verdicts struct {
-	mu         sync.Mutex
-	young, old map[question]ledger.Result
-}
-
-func (v *verdicts) get(q question) (ledger.Result, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if r, ok := v.young[q]; ok {
-		return r, true
+// execute applies a block to the committed state, unless it is the one that was
+// applied last: a block is proposed, voted on and decided. Of a height there is
+// one state, so equal blocks have equal outcomes.
+func (a *application) execute(b ledger.Block) ledger.Outcome {
+	a.mu.Lock()
+	view, last := a.view, a.executed
+	a.mu.Unlock()
+	if last != nil && reflect.DeepEqual(last.block, b) {
+		return last.out
 	}
-	r, ok := v.old[q]
-	return r, ok
-}
-
-func (v *verdicts) put(q question, r ledger.Result) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.young == nil || len(v.young) >= maxVerdicts/2 {
-		v.young, v.old = make(map[question]ledger.Result), v.young
-	}
-	v.young[q] = r
+	out := a.Apply(view, b)
+	a.mu.Lock()
+	a.executed = &execution{b, out}
+	a.mu.Unlock()
+	return out
 }

@@ -2,15 +2,16 @@ package tree
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
 // rowsOf is how many rows a block of so many writes and leaves writes at most to
-// a state of so many keys: below the level with a node for each write, paths are
-// apart, above it they share nodes; a write also has its own row; a leaf has
-// two, and its nodes as many.
+// a state of so many keys, if every node above a write changed its shape: below the
+// level with a node for each write, paths are apart, above it they share nodes; a
+// write also has its own row; a leaf has two, and its nodes as many.
 func rowsOf(writes, leaves int, keys float64) float64 {
 	w := float64(writes)
 	return w*(math.Log2(keys/w)+3.5) + w + 4*float64(leaves) + 100
@@ -26,7 +27,7 @@ func TestBlockBound(t *testing.T) {
 		t.Errorf("a block of %d writes writes %.0f rows, Badger takes %.0f", MaxChanges, rows, limit)
 	}
 	for _, test := range []struct{ writes, leaves int }{{100, 0}, {1000, 250}, {writes, leaves}, {MaxChanges, 0}} {
-		keys := math.Exp2(float64(tree.state.Height()))
+		keys := math.Exp2(float64(tree.last().state.height))
 		before := rows(t, tree)
 		put(t, tree, next(test.leaves, test.writes))
 		got, want := float64(rows(t, tree)-before), rowsOf(test.writes, test.leaves, keys)
@@ -72,8 +73,8 @@ func TestBlockOfAMebibyte(t *testing.T) {
 	}
 }
 
-// A read of a key as a transaction makes it, of the flat rows and for comparison
-// through the state tree's own nodes.
+// A read of a key as a transaction makes it: of a small value, from the tree in
+// memory, and of a large one, from its row.
 func BenchmarkGet(b *testing.B) {
 	tree, _ := filled(b, 100_000)
 	view := tree.View().(*Snapshot)
@@ -86,13 +87,13 @@ func BenchmarkGet(b *testing.B) {
 		name string
 		get  func(key []byte) []byte
 	}{
-		{"rows", view.Get},
-		{"nodes", func(key []byte) []byte {
-			value, err := tree.state.Get(key)
+		{"memory", view.Get},
+		{"row", func(key []byte) []byte {
+			row, err := get(view.txn, stateRow(string(key)))
 			if err != nil {
 				b.Fatal(err)
 			}
-			return value
+			return row
 		}},
 	} {
 		b.Run("from="+from.name, func(b *testing.B) {
@@ -105,6 +106,29 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkOpen makes the tree again of its rows, and says what a key costs in
+// memory, with a value of 100 bytes.
+func BenchmarkOpen(b *testing.B) {
+	const keys = 100_000
+	tree, _ := filled(b, keys)
+	txn := tree.db.NewTransactionAt(tree.last().timestamp(), false)
+	defer txn.Discard()
+	var root *node
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		var err error
+		if root, err = loadState(txn, tree.last().State); err != nil {
+			b.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(root.size), "B/key")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(root.size), "µs/key")
 }
 
 func BenchmarkRange(b *testing.B) {
