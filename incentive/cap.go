@@ -16,7 +16,9 @@ type Cap struct {
 }
 
 // countStakes is what counts of each evaluator's stake, after the threshold and
-// the cap per entity, and the entities that were limited.
+// the cap per entity, and the entities that were limited. The cap is among those
+// that are active and permitted, whose stake decides: nobody passes it because
+// others are away.
 //
 // The cap is a share of what counts, not of what is held: with stakes 80, 10, 10
 // and 10 and a cap of a quarter, the first counts 10 of a total of 40 (a quarter
@@ -40,7 +42,7 @@ func countStakes(params Params, evaluators []Evaluator) (counted []uint64, caps 
 			return nil, nil, errors.New("stakes add up to 2^64 or more; no supply is that large")
 		}
 		counted[i] = e.Stake
-		if e.Stake > 0 {
+		if e.Stake > 0 && !e.Inactive && !e.Barred {
 			entity := cmp.Or(e.Entity, e.ID)
 			members[entity] = append(members[entity], i)
 		}

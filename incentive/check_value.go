@@ -174,33 +174,11 @@ func (v vector) duplicate() error {
 		return err
 	}
 	theta := value(in.Theta, [2]int64{99, 100})
-	copies, err := Cosine{Num: theta[0], Den: theta[1]}.NearCopies(g)
-	if err != nil {
-		return err
-	}
 	if in.Heights == nil {
 		in.Heights = make([]uint64, len(p))
 	}
-	if len(in.Heights) != len(p) {
-		return fmt.Errorf("%d heights for %d providers", len(in.Heights), len(p))
-	}
-	clusters, err := Merge(in.Heights, copies)
+	clusters, credit, err := quotientValues(p, g, Cosine{Num: theta[0], Den: theta[1]}, in.Heights)
 	if err != nil {
-		return err
-	}
-	qp, qg, roots, err := clusters.Quotient(p, g)
-	if err != nil {
-		return err
-	}
-	values, err := Values(qp, qg)
-	if err != nil {
-		return err
-	}
-	credit := make([]*big.Int, len(p))
-	for k, root := range roots {
-		credit[root] = values[k]
-	}
-	if credit, err = Credit(credit, clusters); err != nil {
 		return err
 	}
 	return v.all(func(name string, want json.RawMessage) error {
@@ -210,7 +188,7 @@ func (v vector) duplicate() error {
 		case "clusters":
 			return sameClusters(clusters.Members(), want)
 		case "two_phi_quotient_clusters":
-			ofClusters := make([]*big.Int, 0, len(roots))
+			var ofClusters []*big.Int
 			for _, members := range clusters.Members() {
 				ofClusters = append(ofClusters, credit[clusters[members[0]]])
 			}
@@ -220,6 +198,35 @@ func (v vector) duplicate() error {
 		}
 		return unknown(name)
 	})
+}
+
+// quotientValues merges near-copies, and is what each provider is credited with.
+func quotientValues(p []*big.Int, g [][]*big.Int, bound Cosine, heights []uint64) (Clusters, []*big.Int, error) {
+	copies, err := bound.NearCopies(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(heights) != len(p) {
+		return nil, nil, fmt.Errorf("%d heights for %d providers", len(heights), len(p))
+	}
+	clusters, err := Merge(heights, copies)
+	if err != nil {
+		return nil, nil, err
+	}
+	qp, qg, roots, err := clusters.Quotient(p, g)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err := Values(qp, qg)
+	if err != nil {
+		return nil, nil, err
+	}
+	phi := make([]*big.Int, len(p))
+	for k, root := range roots {
+		phi[root] = values[k]
+	}
+	credit, err := Credit(phi, clusters)
+	return clusters, credit, err
 }
 
 func sameClusters(got [][]int, raw json.RawMessage) error {

@@ -9,7 +9,8 @@
 // panics on what it is given.
 //
 // An epoch is closed by [Rank] (the stake-weighted median), [Merge] and [Credit]
-// (which providers' values count), and [Payout] or [Pools] with [Settle].
+// (which providers' values count), [Join] (what several evaluators agree on), and
+// [Rates.Pools] with [Split] and [SettleModels], or [Payout].
 // [CheckVectors] runs published vectors through that same code.
 //
 // Sources: Rao, "Bittensor: A Peer-to-Peer Intelligence Market"; the consensus

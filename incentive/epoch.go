@@ -12,8 +12,9 @@ import (
 type Params struct {
 	// MinStake is the stake below which an evaluator counts for nothing.
 	MinStake uint64
-	// EntityCap is the largest share of all counted stake that the evaluators of
-	// one entity may hold together; 0 or less, or 1 and more, is no cap.
+	// EntityCap is the largest share of the stake that decides which the
+	// evaluators of one entity may hold together; 0 or less, or 1 and more, is no
+	// cap.
 	EntityCap Fixed
 	// Majority is the share of stake that must stand behind a weight. Zero is a
 	// strict majority, computed on the integer stakes: an exact half loses.

@@ -11,7 +11,8 @@ import (
 // its near-copies that committed first.
 type Clusters []int
 
-// Merge joins near-copies. heights are when each provider committed to its rows;
+// Merge joins near-copies. Being one is not transitive, being joined is: two
+// providers that are none of each other fall together if a third is one of both. heights are when each provider committed to its rows;
 // copies are the pairs found to be near-copies, in any order, and what is joined
 // to the same is joined. A cluster is named by its member of the smallest height,
 // the first of those listed among equal ones. It is an error if a pair names
@@ -71,7 +72,7 @@ type Cosine struct{ Num, Den int64 }
 // NearCopies are the pairs i < j whose updates have a cosine of at least the
 // bound: G_ij > 0 and G_ij²·b² ≥ a²·G_ii·G_jj, without a root.
 func (bound Cosine) NearCopies(gram [][]*big.Int) ([][2]int, error) {
-	if err := checkGram(len(gram), gram); err != nil {
+	if err := checkSymmetric(gram); err != nil {
 		return nil, err
 	}
 	if bound.Den <= 0 || bound.Num <= 0 || bound.Num > bound.Den {
@@ -126,7 +127,7 @@ func Credit(phi []*big.Int, clusters Clusters) ([]*big.Int, error) {
 // Quotient is p and G of those that count only, in order, for [Values]; roots
 // are their indices.
 func (c Clusters) Quotient(p []*big.Int, g [][]*big.Int) (qp []*big.Int, qg [][]*big.Int, roots []int, err error) {
-	if err := checkGram(len(p), g); err != nil {
+	if err := checkGram(p, g); err != nil {
 		return nil, nil, nil, err
 	}
 	if len(c) != len(p) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/bits"
+	"slices"
 )
 
 // MostPlayers is how many players [Shapley] and [Banzhaf] take: they ask for the
@@ -71,8 +72,8 @@ func average(n int, game Game, weight func(size int) *big.Rat) ([]*big.Rat, erro
 // numbers share the mean of their ranks. It is zero if either list is constant,
 // an error if they differ in length.
 func Spearman(x, y []*big.Rat) (*big.Rat, error) {
-	if len(x) != len(y) {
-		return nil, fmt.Errorf("%d numbers against %d", len(x), len(y))
+	if len(x) != len(y) || slices.Contains(x, nil) || slices.Contains(y, nil) {
+		return nil, fmt.Errorf("%d numbers against %d, or empty ones", len(x), len(y))
 	}
 	rx, ry := ranks(x), ranks(y)
 	var xy, xx, yy big.Int

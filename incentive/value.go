@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // Values are twice the values of data of one valuation step, 2φ_i = 2p_i − Σ_j
@@ -18,7 +19,7 @@ import (
 // a lower bound of how much the updates of S reduce the validation loss. The
 // values add up to 2v of all. It is an error if G is not a symmetric n×n matrix.
 func Values(p []*big.Int, g [][]*big.Int) ([]*big.Int, error) {
-	if err := checkGram(len(p), g); err != nil {
+	if err := checkGram(p, g); err != nil {
 		return nil, err
 	}
 	out := make([]*big.Int, len(p))
@@ -34,7 +35,7 @@ func Values(p []*big.Int, g [][]*big.Int) ([]*big.Int, error) {
 // GramGame is the game that [Values] solves, v(S) with S as bits.
 func GramGame(p []*big.Int, g [][]*big.Int) Game {
 	return func(coalition uint) (*big.Rat, error) {
-		if err := checkGram(len(p), g); err != nil {
+		if err := checkGram(p, g); err != nil {
 			return nil, err
 		}
 		twice := new(big.Int)
@@ -75,7 +76,13 @@ func ValuesOf(updates [][]*big.Int, gradient []*big.Int, c, d int64) ([]*big.Int
 
 // Gram is the inner products of updates with each other and with the gradient.
 func Gram(updates [][]*big.Int, gradient []*big.Int) (gram [][]*big.Int, p []*big.Int, err error) {
+	if slices.Contains(gradient, nil) {
+		return nil, nil, errors.New("a gradient with empty coordinates")
+	}
 	for i, u := range updates {
+		if slices.Contains(u, nil) {
+			return nil, nil, fmt.Errorf("update %d has empty coordinates", i)
+		}
 		if len(u) != len(gradient) {
 			return nil, nil, fmt.Errorf("update %d has %d coordinates, the gradient has %d; all are of one model", i, len(u), len(gradient))
 		}
@@ -98,13 +105,20 @@ func dot(a, b []*big.Int) *big.Int {
 	return sum
 }
 
-func checkGram(n int, g [][]*big.Int) error {
-	if len(g) != n {
-		return fmt.Errorf("a Gram matrix of %d rows for %d providers", len(g), n)
+func checkGram(p []*big.Int, g [][]*big.Int) error {
+	if len(g) != len(p) {
+		return fmt.Errorf("a Gram matrix of %d rows for %d providers", len(g), len(p))
 	}
+	if slices.Contains(p, nil) {
+		return errors.New("a provider without an inner product with the gradient")
+	}
+	return checkSymmetric(g)
+}
+
+func checkSymmetric(g [][]*big.Int) error {
 	for i, row := range g {
-		if len(row) != n {
-			return fmt.Errorf("row %d of a Gram matrix has %d entries of %d", i, len(row), n)
+		if len(row) != len(g) || slices.Contains(row, nil) {
+			return fmt.Errorf("row %d of a Gram matrix has %d entries of %d, or empty ones", i, len(row), len(g))
 		}
 	}
 	for i := range g {
