@@ -118,7 +118,7 @@ func TestRecordKey(t *testing.T) {
 }
 
 // The validators that sign are those that are not revoked, by name.
-func TestPowers(t *testing.T) {
+func TestRevokedValidatorsHaveNoPower(t *testing.T) {
 	g := founding()
 	g.Members = append(g.Members, member("a-validator", Validator))
 	w := foundWorld(t, g)

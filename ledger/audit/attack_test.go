@@ -234,9 +234,8 @@ func TestAttackTruncatedLog(t *testing.T) {
 
 // A tree that grows, whose roots four validators sign, proves records and growth.
 type grownTree struct {
-	v    *Verifier
-	keys [][]byte // headers' and commits', in turn
-	t    *tree.Tree
+	v *Verifier
+	t *tree.Tree
 }
 
 func growing(t *testing.T) *grownTree {
@@ -335,7 +334,7 @@ func TestAttackRewrittenLog(t *testing.T) {
 		t.Errorf("a log that grew: %v", err)
 	}
 	other := growing(t)
-	header, commit = other.grow(t, nil, "a", "B", "c")
+	other.grow(t, nil, "a", "B", "c")
 	header, commit = other.grow(t, nil, "d", "e")
 	rewritten := other.receipt(t, 4, "e", header, commit)
 	otherGrowth, err := other.t.ProveGrowth(3, 5)

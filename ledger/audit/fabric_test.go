@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -98,13 +97,6 @@ func newFabric(tb testing.TB, g ledger.Genesis) *fabric {
 	}
 	f.store(0, ledger.Outcome{Writes: writes})
 	return f
-}
-
-// fork is a fabric that goes its own way from here.
-func (f *fabric) fork() *fabric {
-	out := *f
-	out.powers, out.blocks = slices.Clone(f.powers), slices.Clone(f.blocks)
-	return &out
 }
 
 func (f *fabric) store(height int64, out ledger.Outcome) {

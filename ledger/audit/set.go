@@ -86,10 +86,17 @@ func Signers(replica *tree.Tree) func(height int64) ([]ledger.Power, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", gate.ErrReplica, err)
 		}
+		powers := ledger.Powers(state)
+		if err := replica.Failure(); err != nil {
+			return nil, fmt.Errorf("%w: %v", gate.ErrReplica, err)
+		}
+		if len(powers) == 0 { // no ledger comes to that; a closed replica reads so
+			return nil, fmt.Errorf("%w: nobody signs block %d", gate.ErrReplica, height)
+		}
 		if len(known) > 8 {
 			clear(known)
 		}
-		known[at] = ledger.Powers(state)
-		return known[at], nil
+		known[at] = powers
+		return powers, nil
 	}
 }

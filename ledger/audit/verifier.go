@@ -67,11 +67,12 @@ func (v *Verifier) Verify(block, commit []byte) (ledger.Block, ledger.Digest, er
 	if err != nil {
 		return ledger.Block{}, ledger.Digest{}, err
 	}
-	out := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli()}
-	for _, tx := range b.Txs {
-		out.Txs = append(out.Txs, tx)
-	}
-	return out, ledger.Digest(b.AppHash), nil
+	return content(b), ledger.Digest(b.AppHash), nil
+}
+
+// content is what the ledger has of a block.
+func content(b *types.Block) ledger.Block {
+	return ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes()}
 }
 
 // verify returns a block as the consensus engine has it, and its commit.

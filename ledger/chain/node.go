@@ -23,7 +23,7 @@ import (
 	"github.com/cometbft/cometbft/libs/pubsub"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
-	sm "github.com/cometbft/cometbft/state"
+	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger/tree"
@@ -47,13 +47,13 @@ var (
 
 // A Node is a validator. Its methods may be called at the same time.
 type Node struct {
-	app        *application
-	databases  *databases
-	comet      *node.Node
-	consensus  *consensus.State
-	validators sm.Store // who signs which height
-	redial     []string
-	log        *slog.Logger
+	app       *application
+	databases *databases
+	comet     *node.Node
+	consensus *consensus.State
+	states    state.Store
+	redial    []string
+	log       *slog.Logger
 
 	callers sync.RWMutex // held by who reads, so that nothing closes under them
 	stopped bool
@@ -105,11 +105,11 @@ func open(c Config, failpoint func(name string)) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
-	state, ok := env.ConsensusState.(*consensus.State)
+	rounds, ok := env.ConsensusState.(*consensus.State)
 	if !ok {
 		return nil, errors.Join(errors.New("chain: open: not the CometBFT this is written for"), dbs.close())
 	}
-	n.consensus, n.validators = state, env.StateStore
+	n.consensus, n.states = rounds, env.StateStore
 	n.app.resume(n.lastTime(doc))
 	return n, nil
 }

@@ -351,3 +351,25 @@ func TestBrokenReplicaStops(t *testing.T) {
 		}
 	})
 }
+
+// A replica that cannot be read ends the follower: no endpoint is to blame, and no
+// other has better blocks.
+func TestUnreadableReplicaStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain()
+		broken := rules
+		broken.Verify = func(block, commit []byte) (ledger.Block, ledger.Digest, error) {
+			return ledger.Block{}, ledger.Digest{}, fmt.Errorf("who signs it: %w", ErrReplica)
+		}
+		f, err := NewFollower(endpoints(t, c, 2), &replica{}, broken, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- f.Run(t.Context()) }()
+		c.add(t, "a=1")
+		if err := <-done; !errors.Is(err, ErrReplica) {
+			t.Errorf("Run: %v, want %v", err, ErrReplica)
+		}
+	})
+}

@@ -36,6 +36,9 @@ func TestLedgerService(t *testing.T) {
 			if b, _, err := verify(out.Block, out.Commit); err != nil || b.Height != out.Height || height != 0 && b.Height != height || height == 0 && b.Height != 2 {
 				t.Errorf("block %d is %v, %v", height, b, err)
 			}
+			if len(out.Signers) != 1 || out.Signers[0].Power != 1 || [32]byte(out.Signers[0].Vote) != [32]byte{1} {
+				t.Errorf("block %d is signed by %v", height, out.Signers)
+			}
 		}
 		if out, err := s.Query(t.Context(), &commonsealv1.QueryRequest{Key: []byte("a"), Prove: true}); err != nil || string(out.Value) != "1" || len(out.Proof) == 0 || out.Height != 2 {
 			t.Error(out, err)

@@ -15,7 +15,7 @@ import (
 // removed, and shows the same state.
 func TestMemoryIsATree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		disk, err := Open("")
+		disk, err := openSized("", 8<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
