@@ -21,6 +21,9 @@ const (
 	warmUp  = 5 * time.Second  // not measured
 	window  = 25 * time.Second // measured
 	pulse   = 10 * time.Millisecond
+
+	signing  = 30 * time.Second // and starting the processes
+	lifetime = 15 * time.Second // of a transaction
 )
 
 // BenchmarkTransfers is four validators as four processes, to which 1,000 signed
@@ -34,16 +37,17 @@ func BenchmarkTransfers(b *testing.B) {
 	for _, accounts := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
 			for b.Loop() {
-				txs := make([][]byte, int(offered*(warmUp+window).Seconds()))
+				// Each expires some seconds after it is offered, as if it were signed then,
+				// so that there is something to forget.
+				txs, began := make([][]byte, int(offered*(warmUp+window).Seconds())), time.Now().Add(signing)
 				rng := rand.New(rand.NewPCG(1, uint64(accounts)))
 				for i := range txs {
 					from := rng.Uint32N(uint32(accounts))
 					to := (from + 1 + rng.Uint32N(uint32(accounts)-1)) % uint32(accounts)
-					// Some expire while others are still offered, so there is something to forget.
-					expiry := time.Now().Add(time.Duration(20+rng.IntN(400)) * time.Second)
-					txs[i] = transfer(from, to, 1, max(expiry.UnixMilli(), time.Now().UnixMilli()+int64(warmUp+window)/1e6+15_000), uint64(i), transferKey(from))
+					expiry := began.Add(time.Duration(i)*time.Second/offered + lifetime)
+					txs[i] = transfer(from, to, 1, expiry.UnixMilli(), uint64(i), transferKey(from))
 				}
-				report := load(b, accounts, txs)
+				report := load(b, accounts, txs, began)
 				b.ReportMetric(float64(len(report.Latencies))/window.Seconds(), "tx/s")
 				for _, p := range []int{50, 90, 99} {
 					b.ReportMetric(float64(report.at(p)), fmt.Sprintf("ms-p%d", p))
@@ -57,7 +61,7 @@ func BenchmarkTransfers(b *testing.B) {
 }
 
 // load offers transactions to four processes, paced, and adds their reports up.
-func load(b *testing.B, accounts int, txs [][]byte) (sum usage) {
+func load(b *testing.B, accounts int, txs [][]byte, began time.Time) (sum usage) {
 	specs, _ := founded(b, 4)
 	var p [4]*process
 	for i := range p {
@@ -72,7 +76,9 @@ func load(b *testing.B, accounts int, txs [][]byte) (sum usage) {
 	}
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	began := time.Now()
+	if time.Now().After(began) {
+		b.Fatalf("the processes were not ready in %v; try again when the machine has less to do", signing)
+	}
 	for i, tx := range txs {
 		due := began.Add(time.Duration(i) * time.Second / offered)
 		for time.Now().Before(due) {
