@@ -11,8 +11,7 @@ import (
 // The ledger's seen-set is in no root and in no row: the log has every accepted
 // transaction, and the log is under the root. In memory it is a tree like the
 // state's, without hashes, so that a snapshot has the set of its block; when a
-// Tree is opened, it is made of the end of the log. In the state tree it cost as
-// much as all else of a transfer (BenchmarkTransfers, docs/adr/0015).
+// Tree is opened, it is made of the end of the log. See docs/adr/0015.
 
 func isSeen(key string) bool { return strings.HasPrefix(key, ledger.SeenKeys) }
 

@@ -14,7 +14,8 @@
 //
 // The state tree is in memory, without values that are large, and so are those of
 // the last blocks, which share what is equal in them; on disk are the values, and
-// what the tree is made of again when it is opened. See docs/adr/0015.
+// what the tree is made of again when it is opened. The ledger's seen-set is a
+// function of the log and in memory only. See docs/adr/0015.
 //
 // Badger runs with timestamps that we give, block h at h+1. A [Snapshot] is a
 // timestamp, so reading never waits for writing, and the heights before the last
