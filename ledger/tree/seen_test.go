@@ -14,17 +14,12 @@ import (
 )
 
 // The seen-set has every transaction that can come again, at every height that is
-// held, whenever the tree was opened again; and nothing of it is in the root.
+// held, whenever it was made again of the log; and nothing of it is in the root.
 func TestSeenSet(t *testing.T) {
 	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	rapid.Check(t, func(rt *rapid.T) {
-		dir := t.TempDir()
-		tree, err := Open(dir)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer func() { tree.Close() }()
-		twin := open(t, "") // sees nothing
+		tree, twin := openSmall(rt, ""), openSmall(rt, "") // which sees nothing
+		defer func() { tree.Close(); twin.Close() }()
 		alive, now := map[string]int64{}, int64(1_000_000_000)
 		for block := range rapid.IntRange(1, 20).Draw(rt, "blocks") {
 			now += rapid.SampledFrom([]int64{0, 1, 1000, ledger.MaxExpiry / 3, ledger.MaxExpiry}).Draw(rt, "time")
@@ -40,13 +35,14 @@ func TestSeenSet(t *testing.T) {
 				}
 			}
 			maps.DeleteFunc(alive, func(_ string, expiry int64) bool { return expiry <= now })
-			if rapid.IntRange(0, 3).Draw(rt, "open again") == 0 {
-				if err := tree.Close(); err != nil {
+			if rapid.Bool().Draw(rt, "again") {
+				last := tree.last()
+				txn := tree.db.NewTransactionAt(last.timestamp(), false)
+				var err error
+				if last.seen, err = loadSeen(txn, last); err != nil {
 					rt.Fatal(err)
 				}
-				if tree, err = Open(dir); err != nil {
-					rt.Fatal(err)
-				}
+				txn.Discard()
 			}
 			view := tree.View()
 			for key := range alive {
@@ -57,6 +53,33 @@ func TestSeenSet(t *testing.T) {
 			inOrder(rt, view)
 		}
 	})
+}
+
+// A tree that is opened has the seen-set it had.
+func TestSeenSetIsOpened(t *testing.T) {
+	dir := t.TempDir()
+	tree := open(t, dir)
+	tx := ledger.SignTx("chain", 1000, &ledger.Renew{}, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	w, expiry, ok := ledger.Seen(tx)
+	if !ok || expiry != 1000 {
+		t.Fatalf("Seen says %d, %v", expiry, ok)
+	}
+	put(t, tree, ledger.Outcome{Writes: []ledger.Write{w}, Leaves: [][]byte{tx}})
+	if err := tree.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := open(t, dir).View().Get(w.Key); !bytes.Equal(got, w.Value) {
+		t.Errorf("opened again, it has %x, want %x", got, w.Value)
+	}
+}
+
+// openSmall opens a tree for small blocks, in little time and memory.
+func openSmall(rt *rapid.T, dir string) *Tree {
+	tree, err := openSized(dir, 8<<20)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	return tree
 }
 
 // seenBlock is a block of transactions that are accepted at a time, of other
