@@ -62,7 +62,7 @@ func (s *state) applyTx(b []byte) Result {
 	case t.Expiry > s.now+MaxExpiry:
 		return refuse(Expired, "expires at %d, more than %d ms after the block of %d; sign it for a shorter time", t.Expiry, int64(MaxExpiry), s.now)
 	}
-	seen := key(keySeen, t.Expiry, t.Hash())
+	seen := t.seen()
 	if s.has(seen) && s.on(seenSet) {
 		return refuse(Replayed, "these bytes were accepted before")
 	}

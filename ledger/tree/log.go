@@ -20,6 +20,11 @@ type logNode struct {
 	hash []byte
 }
 
+// storedLevel is the lowest level of the log's tree whose nodes are stored. Those
+// below are hashed again, of four leaves at most: they would be seven rows in
+// eight.
+const storedLevel = 3
+
 // ranges makes the compact ranges that the log's root is computed from.
 func ranges() *compact.RangeFactory {
 	return &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
@@ -38,26 +43,54 @@ func loadLog(txn *badger.Txn, size uint64) (*compact.Range, error) {
 func logHashes(txn *badger.Txn, ids []compact.NodeID) ([][]byte, error) {
 	hashes := make([][]byte, len(ids))
 	for i, id := range ids {
-		hash, err := get(txn, logNodeRow(id))
+		hash, err := logHash(txn, id)
 		if err != nil {
 			return nil, err
-		}
-		if len(hash) != sha256.Size {
-			return nil, fmt.Errorf("the log's node %d.%d is damaged; delete the directory and replay", id.Level, id.Index)
 		}
 		hashes[i] = hash
 	}
 	return hashes, nil
 }
 
-// appendLeaves returns the log after leaves, and the nodes they complete.
+func logHash(txn *badger.Txn, id compact.NodeID) ([]byte, error) {
+	damaged := fmt.Errorf("the log's node %d.%d is damaged; delete the directory and replay", id.Level, id.Index)
+	if id.Level >= storedLevel {
+		hash, err := get(txn, logNodeRow(id))
+		if err == nil && len(hash) != sha256.Size {
+			err = damaged
+		}
+		return hash, err
+	}
+	first, after := id.Coverage()
+	below := ranges().NewEmptyRange(first)
+	for index := first; index < after; index++ {
+		leaf, err := get(txn, leafRow(index))
+		if err == nil && leaf == nil {
+			err = damaged
+		}
+		if err == nil {
+			err = below.Append(rfc6962.DefaultHasher.HashLeaf(leaf), nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return below.Hashes()[0], nil // the one of a whole tree
+}
+
+// appendLeaves returns the log after leaves, and the nodes to store that they
+// complete.
 func appendLeaves(log *compact.Range, leaves [][]byte) (*compact.Range, []logNode, error) {
 	next, err := ranges().NewRange(0, log.End(), append([][]byte(nil), log.Hashes()...))
 	if err != nil {
 		return nil, nil, err
 	}
 	var done []logNode
-	keep := func(id compact.NodeID, hash []byte) { done = append(done, logNode{id, hash}) }
+	keep := func(id compact.NodeID, hash []byte) {
+		if id.Level >= storedLevel {
+			done = append(done, logNode{id, hash})
+		}
+	}
 	for _, leaf := range leaves {
 		if err := next.Append(rfc6962.DefaultHasher.HashLeaf(leaf), keep); err != nil {
 			return nil, nil, err
@@ -78,7 +111,7 @@ func headOf(log *compact.Range) (Head, error) {
 	return Head{Size: log.End(), Root: ledger.Digest(root)}, nil
 }
 
-// writeLog writes the leaves of a staged block and the nodes they complete.
+// writeLog writes the leaves of a staged block and the nodes to store.
 func writeLog(txn *badger.Txn, next *staged) error {
 	index := next.commit.Log.Size - uint64(len(next.leaves))
 	for _, leaf := range next.leaves {

@@ -136,9 +136,9 @@ type edit struct {
 	dropped map[string]bool // keys of which an inner node went away, or another took its place
 }
 
-func (e *edit) set(key string, value []byte) {
-	e.root = e.with(e.root, leaf(e.version, key, value))
-}
+func (e *edit) begin(version uint64) { e.version, e.dropped = int64(version), map[string]bool{} }
+
+func (e *edit) set(leaf *node) { e.root = e.with(e.root, leaf) }
 
 func (e *edit) with(n, new *node) *node {
 	switch {

@@ -18,7 +18,8 @@ import (
 // has the same root, and the rows on disk make the same tree again, node by node.
 func TestStateTreeIsIAVL(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		tree := open(t, "")
+		tree := openSmall(rt, "")
+		defer tree.Close()
 		twin := iavl.NewMutableTree(iavldb.NewMemDB(), 0, true, iavl.NewNopLogger())
 		state := map[string]string{}
 		space := rapid.SampledFrom([]int{3, 30, 300}).Draw(rt, "keys")

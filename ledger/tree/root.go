@@ -50,7 +50,7 @@ type commit struct {
 	Log    Head
 	State  ledger.Digest
 
-	state *node // not on disk
+	state, seen *node // not on disk; see seen.go
 }
 
 const commitLen = 8 + headLen + 32

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -29,7 +28,8 @@ type Snapshot struct {
 func (t *Tree) View() ledger.View { return t.snapshot(t.last()) }
 
 // At is the state after the block of a height, one of the [Recent] before the
-// last. The first proof or Range on one of the earlier ones reads the whole state.
+// last. The first proof or Range on one of the earlier ones reads the whole state,
+// and they have no seen-set.
 func (t *Tree) At(height int64) (*Snapshot, error) {
 	blocks := *t.held.Load()
 	last := blocks[len(blocks)-1]
@@ -91,8 +91,8 @@ func (s *Snapshot) Get(key []byte) []byte {
 // get looks a key up: in the tree, if that is in memory, and on disk if the tree
 // has no answer.
 func (s *Snapshot) get(key string) ([]byte, error) {
-	if s.load == nil {
-		n := s.commit.state.find(key)
+	if isSeen(key) || s.load == nil {
+		n := s.commit.find(key)
 		if n == nil {
 			return nil, nil
 		}
@@ -109,17 +109,14 @@ func (s *Snapshot) get(key string) ([]byte, error) {
 }
 
 // Range implements [ledger.View]; on reading errors see [Snapshot.Get]. The keys
-// are the tree's: Badger would pass over everything that was deleted before them.
+// are the trees': Badger would pass over everything that was deleted before them.
 func (s *Snapshot) Range(prefix []byte, yield func(key, value []byte) bool) {
 	s.tree.reads.fail(s.use(func() error {
-		root, err := s.state()
+		state, err := s.state()
 		if err != nil {
 			return err
 		}
-		root.walk(string(prefix), func(leaf *node) bool {
-			if !strings.HasPrefix(leaf.key, string(prefix)) {
-				return false
-			}
+		walk(state, s.commit.seen, string(prefix), func(leaf *node) bool {
 			value := leaf.value
 			if value == nil {
 				value, err = s.get(leaf.key)

@@ -14,7 +14,8 @@
 //
 // The state tree is in memory, without values that are large, and so are those of
 // the last blocks, which share what is equal in them; on disk are the values, and
-// what the tree is made of again when it is opened. See docs/adr/0015.
+// what the tree is made of again when it is opened. The ledger's seen-set is a
+// function of the log and in memory only. See docs/adr/0015.
 //
 // Badger runs with timestamps that we give, block h at h+1. A [Snapshot] is a
 // timestamp, so reading never waits for writing, and the heights before the last
@@ -126,6 +127,9 @@ func (t *Tree) load() error {
 	if last.state, err = loadState(txn, last.State); err != nil {
 		return err
 	}
+	if last.seen, err = loadSeen(txn, &last); err != nil {
+		return err
+	}
 	if t.log, err = loadLog(txn, last.Log.Size); err != nil {
 		return err
 	}
@@ -191,7 +195,7 @@ func (t *Tree) stage(next *staged, out ledger.Outcome) error {
 	if err := checkWrites(out.Writes); err != nil {
 		return err
 	}
-	next.stageState(last.state, out.Writes)
+	next.stageState(last, out.Writes)
 	var err error
 	if next.log, next.nodes, err = appendLeaves(t.log, out.Leaves); err != nil {
 		return err
@@ -201,26 +205,32 @@ func (t *Tree) stage(next *staged, out ledger.Outcome) error {
 }
 
 // stageState makes the state tree after writes out of the one before.
-func (s *staged) stageState(before *node, writes []ledger.Write) {
-	version := int64(s.commit.timestamp())
-	e := edit{version: version, root: before, dropped: map[string]bool{}}
+func (s *staged) stageState(before *commit, writes []ledger.Write) {
+	state, seen := edit{root: before.state}, edit{root: before.seen}
+	state.begin(s.commit.timestamp())
+	seen.begin(s.commit.timestamp())
 	for _, w := range writes {
-		key, old := string(w.Key), before.find(string(w.Key))
+		key := string(w.Key)
+		if isSeen(key) {
+			seen.see(key, w.Value)
+			continue
+		}
+		old := before.state.find(key)
 		switch {
 		// A leaf's hash has the height it was written at, so writing what is there
 		// already would change the root.
 		case old == nil && w.Value == nil, old != nil && w.Value != nil && old.is(w.Value):
 			continue
 		case w.Value == nil:
-			e.remove(key)
+			state.remove(key)
 			s.rows = append(s.rows, row{key: stateRow(key)})
 		default:
-			e.set(key, w.Value)
-			s.rows = append(s.rows, row{stateRow(key), appendValue(nil, version, w.Value)})
+			state.set(leaf(state.version, key, w.Value))
+			s.rows = append(s.rows, row{stateRow(key), appendValue(nil, state.version, w.Value)})
 		}
 	}
-	s.rows = append(s.rows, e.rows()...)
-	s.commit.state, s.commit.State = e.root, e.root.rootHash()
+	s.rows = append(s.rows, state.rows()...)
+	s.commit.state, s.commit.State, s.commit.seen = state.root, state.root.rootHash(), seen.root
 }
 
 // checkWrites holds writes to what Outcome promises.
