@@ -4,7 +4,11 @@ import "fmt"
 
 // Apply is what block b makes of the state v. It gives the same outcome
 // wherever it is called.
-func Apply(v View, b Block) Outcome { return newState(v, b.Time).applyBlock(b.Txs) }
+func Apply(v View, b Block) Outcome {
+	s := newState(v, b.Time)
+	s.misbehaved(b.Misbehaved)
+	return s.applyBlock(b.Txs)
+}
 
 func (s *state) applyBlock(txs [][]byte) Outcome {
 	var out Outcome
@@ -23,7 +27,7 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 		out.Results = append(out.Results, r)
 	}
 	s.forget(MaxChanges - len(s.keys) - len(out.Leaves))
-	out.Writes = s.writes()
+	out.Writes, out.Powers = s.writes(), s.repowered()
 	return out
 }
 

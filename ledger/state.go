@@ -43,6 +43,8 @@ const (
 	keyEvidence  = "evidence/"     // digest → Evidence
 	keyReward    = "reward/"       // number → RewardEpoch
 	keyRewardNow = "rewardepoch"   // RewardEpoch that is open
+
+	keyMisbehaved = "misbehaved/" // consensus key → Misbehaviour
 )
 
 // key joins a prefix and parts. Parts of one prefix have fixed widths but the
