@@ -103,7 +103,7 @@ func (v *Verifier) verify(block, commit []byte) (out ledger.Block, root ledger.D
 	if root, err = v.header(&b.Header, signed); err != nil {
 		return out, root, err
 	}
-	out = ledger.Block{Height: b.Height, Time: b.Time.UnixMilli()}
+	out = ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Misbehaved: misbehaved(b.Evidence.Evidence)}
 	for _, tx := range b.Txs {
 		if len(tx) > ledger.MaxTx {
 			return out, root, fmt.Errorf("%w: a transaction of %d bytes", ErrTooLarge, len(tx))

@@ -125,13 +125,13 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 }
 
 // FinalizeBlock applies a decided block and stages what it changes. A refused
-// transaction is a result code. Misbehavior and the votes of the last commit have
-// no consequences in this version, so a replay needs the blocks alone.
+// transaction is a result code. The votes of the last commit have no consequences,
+// so a replay needs the blocks alone.
 func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	a.door.enter()
 	defer a.door.leave()
-	now := req.Time.UnixMilli() // the header's: the machine's clock is no part of a state
-	out := a.Apply(a.Tree.View(), ledger.Block{Height: req.Height, Time: now, Txs: req.Txs})
+	block := blockOf(req)
+	out := a.Apply(a.Tree.View(), block)
 	if len(out.Results) != len(req.Txs) {
 		return nil, fmt.Errorf("chain: block %d: %d results for %d transactions: a fault in this program", req.Height, len(out.Results), len(req.Txs))
 	}
@@ -140,14 +140,14 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		return nil, fmt.Errorf("chain: block %d: %w", req.Height, err)
 	}
 	a.mu.Lock()
-	a.staged = now
+	a.staged = block.Time
 	a.mu.Unlock()
 	results := make([]*abci.ExecTxResult, len(out.Results))
 	for i, r := range out.Results {
 		// CometBFT hashes the code into the next header; the detail is for people.
 		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
 	}
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:], ValidatorUpdates: updates(out.Powers)}, nil
 }
 
 // Commit makes the staged block durable. RetainHeight 0: every block is kept, an
