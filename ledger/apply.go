@@ -6,6 +6,7 @@ import "fmt"
 // wherever it is called.
 func Apply(v View, b Block) Outcome {
 	s := newState(v, b.Time)
+	s.height = b.Height
 	s.misbehaved(b.Misbehaved)
 	return s.applyBlock(b.Txs)
 }

@@ -58,7 +58,7 @@ func (c *coder) bytesOf(v []byte) {
 func (s *state) misbehaved(proved []Misbehaviour) {
 	for i := range proved {
 		m := s.voter(proved[i].Validator)
-		if m == nil || s.has(key(keyMisbehaved, m.Vote)) || s.lastValidator(m.Name) {
+		if m == nil || !s.on(equivocatorsGo) || s.has(key(keyMisbehaved, m.Vote)) || s.lastValidator(m.Name) {
 			continue
 		}
 		s.put(key(keyMisbehaved, m.Vote), &proved[i])

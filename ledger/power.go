@@ -12,12 +12,12 @@ type Power struct {
 	Power int64
 }
 
-// Powers are the validators that sign, by name: the members with that role that
-// were not revoked and never signed twice, of one vote each. The set after block h
-// signs block h+2; that of the genesis signs blocks 1 and 2.
+// Powers are the validators that sign, by name, of one vote each: the members
+// with that role that were not revoked, attend, and never signed twice. The set
+// after block h signs block h+2; that of the genesis signs blocks 1 and 2.
 func Powers(v View) (out []Power) {
 	each(v, []byte(keyMember), func(_ []byte, m *Member) bool {
-		if m.Roles.Has(Validator) && !m.Revoked && v.Get(key(keyMisbehaved, m.Vote)) == nil {
+		if m.Roles.Has(Validator) && !m.Revoked && v.Get(key(keyIdle, m.Name)) == nil && v.Get(key(keyMisbehaved, m.Vote)) == nil {
 			out = append(out, Power{Name: m.Name, Vote: m.Vote, Power: 1})
 		}
 		return true
@@ -29,12 +29,12 @@ func Powers(v View) (out []Power) {
 // lastValidator says whether nobody would sign without a member.
 func (s *state) lastValidator(name string) bool {
 	powers := Powers(s)
-	return len(powers) == 1 && powers[0].Name == name
+	return s.on(someoneSigns) && len(powers) == 1 && powers[0].Name == name
 }
 
 // repowered are the validators whose power a block changed, by name; 0 removes.
 func (s *state) repowered() (out []Power) {
-	if len(s.below(keyMember)) == 0 && len(s.below(keyMisbehaved)) == 0 {
+	if len(s.below(keyMember))+len(s.below(keyMisbehaved))+len(s.below(keyIdle)) == 0 {
 		return nil
 	}
 	before, after := Powers(s.view), Powers(s)

@@ -45,6 +45,9 @@ const (
 	keyRewardNow = "rewardepoch"   // RewardEpoch that is open
 
 	keyMisbehaved = "misbehaved/" // consensus key → Misbehaviour
+	keyIdle       = "idle/"       // name of a validator that does not sign → 1
+	keyContact    = "contact/"    // name of a validator → Contact
+	keyUpgrade    = "upgrade/"    // version → Upgrade
 )
 
 // key joins a prefix and parts. Parts of one prefix have fixed widths but the
@@ -80,13 +83,14 @@ type state struct {
 	written map[string][]byte // nil: deleted
 	keys    []string          // of written, in order
 	now     int64             // block time
+	height  int64             // of the block, 0 if it is in none yet
 	genesis *Genesis
 	off     defence // of attack tests alone
 }
 
 // above is a state of s's own on top of it, for what may come to nothing.
 func (s *state) above() *state {
-	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, off: s.off}
+	return &state{view: s, written: map[string][]byte{}, now: s.now, height: s.height, genesis: s.genesis, off: s.off}
 }
 
 func newState(v View, now int64) *state {

@@ -60,6 +60,9 @@ var bodies = map[kind]func() Body{
 	24: func() Body { return new(Usage) },
 	25: func() Body { return new(CloseEpoch) },
 	26: func() Body { return new(Evidence) },
+	40: func() Body { return new(Upgrade) },
+	41: func() Body { return new(Announce) },
+	42: func() Body { return new(Attend) },
 }
 
 func (t *Tx) code(c *coder) {
