@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -21,6 +20,9 @@ type App struct {
 	Genesis func(state []byte) ([]ledger.Write, error)
 	Apply   func(ledger.View, ledger.Block) ledger.Outcome
 	Check   func(view ledger.View, now int64, tx []byte) ledger.Result
+
+	// Contacts are peers beside those of [Config]; nil: there are none.
+	Contacts func(ledger.View) []ledger.Contact
 }
 
 // application is an App as CometBFT drives it (ABCI 2.0).
@@ -37,7 +39,7 @@ type application struct {
 	App
 
 	door     *door
-	peers    []string // of whom connections are accepted
+	peers    []string // of the configuration
 	verdicts verdicts
 
 	mu        sync.Mutex
@@ -57,22 +59,6 @@ func (a *application) resume(now int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.now = now
-}
-
-// Query answers CometBFT's question whether to let a peer in, and nothing else:
-// only the listed validators, whatever key another one proves.
-func (a *application) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQuery, error) {
-	if strings.HasPrefix(req.Path, "/p2p/filter/addr/") { // it proves no key yet
-		return &abci.ResponseQuery{}, nil
-	}
-	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
-		for _, peer := range a.peers {
-			if strings.HasPrefix(peer, id+"@") {
-				return &abci.ResponseQuery{}, nil
-			}
-		}
-	}
-	return &abci.ResponseQuery{Code: uint32(ledger.Forbidden), Log: "not a listed validator"}, nil
 }
 
 // Info is where this machine's state stands. CometBFT replays blocks from there,

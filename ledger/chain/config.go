@@ -49,14 +49,16 @@ func (c Config) comet() (*cfg.Config, error) {
 	out.RPC.Unsafe = false
 	out.Instrumentation.Prometheus = false
 
-	// Peers are the validators of the genesis file's owners: a closed list of
-	// private addresses, both ways, and who is not in it is refused (see Query).
+	// Peers are validators: those of the genesis file's owners, a closed list of
+	// private addresses, both ways, and those of the ledger. Who is neither is
+	// refused (see Query).
 	out.P2P.ListenAddress = "tcp://" + c.Listen
 	out.P2P.PersistentPeers = strings.Join(c.Peers, ",")
 	out.P2P.PexReactor = false
 	out.P2P.AddrBookStrict = false
 	out.P2P.AllowDuplicateIP = true
 	out.FilterPeers = true
+	out.P2P.MaxNumInboundPeers = ledger.MaxPowers // and those that do not attend yet wait for a place
 
 	// An index of transactions is never pruned and doubles the disk; nobody asks it.
 	out.TxIndex.Indexer = "null"

@@ -50,7 +50,6 @@ type Node struct {
 	databases *databases
 	comet     *node.Node
 	consensus *consensus.State
-	redial    []string
 	log       *slog.Logger
 
 	callers sync.RWMutex // held by who reads, so that nothing closes under them
@@ -92,7 +91,7 @@ func Open(c Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
-	n := &Node{app: app, databases: dbs, comet: comet, redial: c.Peers, log: c.Log, stop: make(chan struct{}), ready: make(chan struct{})}
+	n := &Node{app: app, databases: dbs, comet: comet, log: c.Log, stop: make(chan struct{}), ready: make(chan struct{})}
 	// CometBFT says that consensus died to its log only; this is the way to wait
 	// for it.
 	env, err := comet.ConfigureRPC()
@@ -185,9 +184,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	}
 }
 
-// watch returns when ctx ends or consensus halts. Meanwhile it dials: CometBFT
-// gives a persistent peer up after some hours, and the intervals before that are
-// hours long.
+// watch returns when ctx ends or consensus halts. Meanwhile it keeps connections.
 func (n *Node) watch(ctx context.Context, halted <-chan struct{}) error {
 	tick := time.NewTicker(redial)
 	defer tick.Stop()
@@ -198,12 +195,7 @@ func (n *Node) watch(ctx context.Context, halted <-chan struct{}) error {
 		case <-halted:
 			return ErrHalted
 		case <-tick.C:
-			if n.comet.Switch().Peers().Size() == len(n.redial) {
-				continue
-			}
-			if err := n.comet.Switch().DialPeersAsync(n.redial); err != nil {
-				n.log.Warn("dial validators", "err", err)
-			}
+			n.meet()
 		}
 	}
 }
