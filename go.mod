@@ -5,7 +5,7 @@ go 1.26.8
 require (
 	github.com/cometbft/cometbft v0.40.0 // consensus of the ledger, and its light verification; v1 was retracted
 	github.com/cometbft/cometbft-db v0.14.1 // its databases, to close them late
-	github.com/cosmos/iavl v1.2.8 // the authenticated state; 1.3 is the older line
+	github.com/cosmos/iavl v1.2.8 // the state tree is held to it in tests; 1.3 is the older line
 	github.com/cosmos/ics23/go v0.11.0 // verifies proofs of the state, absence included
 	github.com/dgraph-io/badger/v4 v4.9.6 // the journal of federation/store
 	github.com/goccy/go-yaml v1.19.2 // files that people edit, with errors that name line and column

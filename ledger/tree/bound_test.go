@@ -26,7 +26,7 @@ func TestBlockBound(t *testing.T) {
 		t.Errorf("a block of %d writes writes %.0f rows, Badger takes %.0f", MaxChanges, rows, limit)
 	}
 	for _, test := range []struct{ writes, leaves int }{{100, 0}, {1000, 250}, {writes, leaves}, {MaxChanges, 0}} {
-		keys := math.Exp2(float64(tree.state.Height()))
+		keys := math.Exp2(float64(tree.last().state.height))
 		before := rows(t, tree)
 		put(t, tree, next(test.leaves, test.writes))
 		got, want := float64(rows(t, tree)-before), rowsOf(test.writes, test.leaves, keys)
@@ -88,11 +88,10 @@ func BenchmarkGet(b *testing.B) {
 	}{
 		{"rows", view.Get},
 		{"nodes", func(key []byte) []byte {
-			value, err := tree.state.Get(key)
-			if err != nil {
-				b.Fatal(err)
+			if tree.last().state.find(string(key)) == nil {
+				return nil
 			}
-			return value
+			return key
 		}},
 	} {
 		b.Run("from="+from.name, func(b *testing.B) {

@@ -49,6 +49,8 @@ type commit struct {
 	Height int64
 	Log    Head
 	State  ledger.Digest
+
+	state *node // not on disk
 }
 
 const commitLen = 8 + headLen + 32

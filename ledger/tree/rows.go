@@ -11,8 +11,8 @@ import (
 
 // The rows, by the first byte of their keys.
 const (
-	stateRows   = 's' // key → value: the state again, flat, to read it in one look-up
-	nodeRows    = 'i' // what the state tree keeps, under its own keys
+	stateRows   = 's' // key → version and value: the leaves of the state tree
+	shapeRows   = 'h' // key → inner node of the state tree before it
 	leafRows    = 'l' // index → leaf
 	leafOfRows  = 'd' // SHA-256 of a leaf → its index
 	logNodeRows = 'n' // level, index → hash in the log's tree
@@ -21,7 +21,12 @@ const (
 // commitRow has the last block's commit.
 var commitRow = []byte("c")
 
-func stateRow(key []byte) []byte { return append([]byte{stateRows}, key...) }
+// A row is to be set, or deleted if value is nil.
+type row struct{ key, value []byte }
+
+func stateRow(key string) []byte { return append([]byte{stateRows}, key...) }
+
+func shapeRow(key string) []byte { return append([]byte{shapeRows}, key...) }
 
 func leafRow(index uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{leafRows}, index)

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 
-	"github.com/cosmos/iavl"
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/commonseal/commonseal/ledger"
@@ -21,20 +21,23 @@ type Snapshot struct {
 	tree   *Tree
 	commit *commit
 	txn    *badger.Txn
+
+	load func() (*node, error) // the state tree of a block that is not held, once
 }
 
 // View is the state after the last committed block; it is a [*Snapshot].
-func (t *Tree) View() ledger.View { return t.snapshot(t.last.Load()) }
+func (t *Tree) View() ledger.View { return t.snapshot(t.last()) }
 
 // At is the state after the block of a height, one of the [Recent] before the
-// last.
+// last. The first proof or Range on one of the earlier ones reads the whole state.
 func (t *Tree) At(height int64) (*Snapshot, error) {
-	last := t.last.Load()
+	blocks := *t.held.Load()
+	last := blocks[len(blocks)-1]
 	if height < 0 || height > last.Height || height < last.Height-Recent {
 		return nil, fmt.Errorf("state of block %d: the last is %d and %d before it are kept", height, last.Height, Recent)
 	}
-	if height == last.Height {
-		return t.snapshot(last), nil
+	if back := int(last.Height - height); back < len(blocks) {
+		return t.snapshot(blocks[len(blocks)-1-back]), nil
 	}
 	s := t.snapshot(&commit{Height: height})
 	var row []byte
@@ -50,6 +53,7 @@ func (t *Tree) At(height int64) (*Snapshot, error) {
 		return nil, fmt.Errorf("state of block %d: %w", height, err)
 	}
 	s.commit = &c
+	s.load = sync.OnceValues(func() (*node, error) { return loadState(s.txn, c.State) })
 	return s, nil
 }
 
@@ -77,28 +81,39 @@ func (s *Snapshot) Log() Head { return s.commit.Log }
 func (s *Snapshot) Get(key []byte) []byte {
 	var value []byte
 	err := s.use(func() (err error) {
-		value, err = get(s.txn, stateRow(key))
+		value, err = s.get(string(key))
 		return err
 	})
 	s.tree.reads.fail(err)
 	return value
 }
 
-// Range implements [ledger.View]; on reading errors see [Snapshot.Get].
+func (s *Snapshot) get(key string) ([]byte, error) {
+	row, err := get(s.txn, stateRow(key))
+	if row == nil {
+		return nil, err
+	}
+	_, value, err := parseValue(row)
+	return value, err
+}
+
+// Range implements [ledger.View]; on reading errors see [Snapshot.Get]. The keys
+// are the tree's: Badger would pass over everything that was deleted before them.
 func (s *Snapshot) Range(prefix []byte, yield func(key, value []byte) bool) {
 	s.tree.reads.fail(s.use(func() error {
-		it := s.txn.NewIterator(badger.IteratorOptions{Prefix: stateRow(prefix)})
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			value, err := it.Item().ValueCopy(nil)
-			if err != nil {
-				return err
-			}
-			if !yield(it.Item().KeyCopy(nil)[1:], value) {
-				return nil
-			}
+		root, err := s.state()
+		if err != nil {
+			return err
 		}
-		return nil
+		root.walk(string(prefix), func(leaf *node) bool {
+			if !strings.HasPrefix(leaf.key, string(prefix)) {
+				return false
+			}
+			var value []byte
+			value, err = s.get(leaf.key)
+			return err == nil && yield([]byte(leaf.key), value)
+		})
+		return err
 	}))
 }
 
@@ -112,16 +127,17 @@ func (s *Snapshot) use(read func() error) error {
 	return read()
 }
 
-// state is the tree of the snapshot, to prove from.
-func (s *Snapshot) state() (*iavl.ImmutableTree, error) {
-	at := s.commit.timestamp()
-	tree := iavl.NewMutableTree(&nodes{db: s.tree.db, at: at}, 0, true, iavl.NewNopLogger())
-	return tree.GetImmutable(int64(at))
+// state is the snapshot's state tree.
+func (s *Snapshot) state() (*node, error) {
+	if s.load != nil {
+		return s.load()
+	}
+	return s.commit.state, nil
 }
 
 // read calls a function with a transaction on the last committed block.
 func (t *Tree) read(f func(txn *badger.Txn, last *commit) error) error {
-	s := t.snapshot(t.last.Load())
+	s := t.snapshot(t.last())
 	return s.use(func() error { return f(s.txn, s.commit) })
 }
 

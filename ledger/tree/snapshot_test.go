@@ -52,7 +52,7 @@ func TestSnapshotsStay(t *testing.T) {
 	for tries := 0; tries < 1000 && len(pins(tree)) > 0; tries++ {
 		runtime.GC()
 	}
-	blocks(300)
+	blocks(600)
 	if got := tree.snapshot(&commit{Height: 0}).Get(held.Writes[0].Key); got != nil {
 		t.Error("what nobody holds is kept for ever")
 	}

@@ -1,12 +1,11 @@
 package tree
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/cosmos/iavl"
 	ics23 "github.com/cosmos/ics23/go"
 
 	"github.com/commonseal/commonseal/ledger"
@@ -58,7 +57,7 @@ type step struct {
 // Prove proves what the value of a key is in the last committed state, nil if
 // there is none; see [StateProof].
 func (t *Tree) Prove(key []byte) (value, proof []byte, err error) {
-	return t.snapshot(t.last.Load()).Prove(key)
+	return t.snapshot(t.last()).Prove(key)
 }
 
 // Prove proves what the value of a key is in the snapshot, nil if there is none;
@@ -70,7 +69,11 @@ func (s *Snapshot) Prove(key []byte) (value, proof []byte, err error) {
 		if err != nil {
 			return err
 		}
-		value, err = p.fill(state, key)
+		if state.find(string(key)) == nil {
+			return s.absence(&p, state, string(key))
+		}
+		p.kind, p.path = present, pathTo(state, string(key))
+		value, err = s.get(string(key))
 		return err
 	})
 	if err != nil {
@@ -79,22 +82,13 @@ func (s *Snapshot) Prove(key []byte) (value, proof []byte, err error) {
 	return value, p.Append(nil), nil
 }
 
-// fill makes p the proof for a key and returns the key's value.
-func (p *StateProof) fill(state *iavl.ImmutableTree, key []byte) ([]byte, error) {
-	if state.Size() == 0 {
+// absence makes p the proof that a key is not there.
+func (s *Snapshot) absence(p *StateProof, state *node, key string) error {
+	if state == nil {
 		p.kind = absentInNone
-		return nil, nil
+		return nil
 	}
-	got, err := state.GetProof(key)
-	if err != nil {
-		return nil, err
-	}
-	if exist := got.GetExist(); exist != nil {
-		p.kind = present
-		p.path, err = pathOf(exist)
-		return exist.Value, err
-	}
-	left, right := got.GetNonexist().GetLeft(), got.GetNonexist().GetRight()
+	left, right := state.around(key)
 	switch {
 	case left == nil:
 		p.kind = absentFirst
@@ -104,19 +98,35 @@ func (p *StateProof) fill(state *iavl.ImmutableTree, key []byte) ([]byte, error)
 		p.kind = absent
 	}
 	for _, side := range []struct {
-		from *ics23.ExistenceProof
+		from *node
 		to   *neighbour
 	}{{left, &p.left}, {right, &p.right}} {
 		if side.from == nil {
 			continue
 		}
-		path, err := pathOf(side.from)
+		value, err := s.get(side.from.key)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		*side.to = neighbour{side.from.Key, side.from.Value, path}
+		*side.to = neighbour{[]byte(side.from.key), value, pathTo(state, side.from.key)}
 	}
-	return nil, nil
+	return nil
+}
+
+// pathTo is the path of a key that is there.
+func pathTo(n *node, key string) (p path) {
+	for n.height > 0 {
+		next := n.toward(key)
+		s := step{height: int64(n.height), size: n.size, version: n.version, otherIsLeft: next == n.right, other: n.left.hash}
+		if !s.otherIsLeft {
+			s.other = n.right.hash
+		}
+		p.steps = append(p.steps, s)
+		n = next
+	}
+	slices.Reverse(p.steps)
+	p.version = n.version
+	return p
 }
 
 // Verify returns an error unless the key has the value under the root, or none
@@ -198,30 +208,4 @@ func (p path) ics23(key, value []byte) *ics23.ExistenceProof {
 		proof.Path = append(proof.Path, &op)
 	}
 	return proof
-}
-
-var errForm = errors.New("the state tree's proof has an unknown form")
-
-// pathOf is the path of a proof in ICS-23's form.
-func pathOf(proof *ics23.ExistenceProof) (path, error) {
-	leaf := reader{b: proof.GetLeaf().GetPrefix()}
-	height, size := leaf.varint(), leaf.varint()
-	p := path{version: leaf.varint()}
-	if leaf.failed || height != 0 || size != 1 || len(leaf.b) != 0 {
-		return path{}, errForm
-	}
-	for _, op := range proof.Path {
-		in := reader{b: op.Prefix}
-		s := step{height: in.varint(), size: in.varint(), version: in.varint()}
-		other := op.Suffix
-		if s.otherIsLeft = len(other) == 0; s.otherIsLeft {
-			other = in.bytes(1 + sha256.Size)
-		}
-		if in.failed || !bytes.Equal(in.b, []byte{hashPrefix}) || len(other) != 1+sha256.Size || other[0] != hashPrefix {
-			return path{}, errForm
-		}
-		s.other = ledger.Digest(other[1:])
-		p.steps = append(p.steps, s)
-	}
-	return p, nil
 }

@@ -1,7 +1,7 @@
 // Package tree keeps a ledger's state and its log of transactions on disk, under
 // one root that anybody can be shown proofs against.
 //
-// The state is an IAVL tree (proofs of presence and of absence), the log an
+// The state is an IAVL tree (ICS-23 proofs of presence and of absence), the log an
 // RFC 6962 tree (proofs of inclusion and of growth); the root is the Merkle map
 // of the two, as CometBFT's ProofsFromMap computes it:
 //
@@ -11,6 +11,11 @@
 // [Tree.Commit], which stores it in one Badger transaction: whatever kills a
 // process, its tree is that after some block. No height and no time enters the
 // root: a block that changes nothing leaves it, so an idle chain makes no block.
+//
+// The nodes of the state tree are in memory, some 300 bytes a key, and so are
+// those of the last blocks' trees, which share what is equal in them; the values
+// are on disk, with what the tree is made of again when it is opened. See
+// docs/adr/0015.
 //
 // Badger runs with timestamps that we give, block h at h+1. A [Snapshot] is a
 // timestamp, so reading never waits for writing, and the heights before the last
@@ -22,10 +27,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
-	"github.com/cosmos/iavl"
 	"github.com/dgraph-io/badger/v4"
 	"github.com/transparency-dev/merkle/compact"
 
@@ -42,9 +47,9 @@ const Recent = 100
 const MaxChanges = 6500
 
 const (
-	maxKey    = 1 << 10  // bytes of a key of the state
-	cacheSize = 20_000   // nodes of the state tree held in memory
-	memtable  = 64 << 20 // bytes of a memtable
+	maxKey   = 1 << 10  // bytes of a key of the state
+	held     = 8        // blocks whose state trees are in memory; of others one is made when it is asked for
+	memtable = 64 << 20 // bytes of a memtable
 )
 
 // A Tree is a ledger's state and log. Its methods are safe for concurrent use.
@@ -52,13 +57,10 @@ type Tree struct {
 	db    *badger.DB
 	limit int // of changes in a block
 	reads reads
-	last  atomic.Pointer[commit]
+	held  atomic.Pointer[[]*commit] // the last blocks with their state trees, in order
 
 	mu     sync.Mutex // guards what is below, and lets one block at a time in
-	state  *iavl.MutableTree
-	nodes  *nodes // where state keeps its nodes
 	log    *compact.Range
-	pruned uint64 // the last version whose nodes were deleted
 	staged *staged
 	broken error // why no block may follow until the tree is opened again
 
@@ -68,7 +70,7 @@ type Tree struct {
 // A staged block waits for its commit.
 type staged struct {
 	commit commit
-	writes []ledger.Write
+	rows   []row // of the state and its tree
 	leaves [][]byte
 	log    *compact.Range
 	nodes  []logNode
@@ -83,7 +85,7 @@ func openSized(dir string, size int64) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state in %q: %w", dir, err)
 	}
-	t := &Tree{db: db, nodes: &nodes{db: db}, limit: int(MaxChanges * size / memtable)}
+	t := &Tree{db: db, limit: int(MaxChanges * size / memtable)}
 	if err := t.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state in %q: %w", dir, err), db.Close())
 	}
@@ -112,7 +114,7 @@ func options(dir string, size int64) badger.Options {
 
 // load reads the last commit and what staging the next one needs.
 func (t *Tree) load() error {
-	last := commit{Height: -1}
+	last := commit{Height: -1, State: (*node)(nil).rootHash()}
 	txn := t.db.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	row, err := get(txn, commitRow)
@@ -122,24 +124,21 @@ func (t *Tree) load() error {
 	if err != nil {
 		return err
 	}
-	t.nodes.at = last.timestamp()
-	t.state = iavl.NewMutableTree(t.nodes, cacheSize, true, iavl.NewNopLogger(), iavl.FlushThresholdOption(math.MaxInt))
-	version, err := t.state.Load()
-	if err != nil {
+	if last.state, err = loadState(txn, last.State); err != nil {
 		return err
-	}
-	if uint64(version) != last.timestamp() {
-		return fmt.Errorf("the state tree is of version %d, the last block's is %d; delete the directory and replay", version, last.timestamp())
-	}
-	if versions := t.state.AvailableVersions(); len(versions) > 0 {
-		t.pruned = uint64(versions[0]) - 1
 	}
 	if t.log, err = loadLog(txn, last.Log.Size); err != nil {
 		return err
 	}
 	t.reads.pins = map[uint64]int{}
-	t.last.Store(&last)
+	t.held.Store(&[]*commit{&last})
 	return nil
+}
+
+// last is the last committed block.
+func (t *Tree) last() *commit {
+	blocks := *t.held.Load()
+	return blocks[len(blocks)-1]
 }
 
 // Close waits for the reads that have begun and closes the tree. Snapshots read
@@ -152,17 +151,17 @@ func (t *Tree) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.staged, t.broken = nil, errClosed
-	return errors.Join(t.state.Close(), t.db.Close())
+	return t.db.Close()
 }
 
 // Height is the height of the last committed block: 0 after genesis, -1 before.
-func (t *Tree) Height() int64 { return t.last.Load().Height }
+func (t *Tree) Height() int64 { return t.last().Height }
 
 // Root is the root after the last committed block, zero before genesis.
-func (t *Tree) Root() ledger.Digest { return t.last.Load().Root() }
+func (t *Tree) Root() ledger.Digest { return t.last().Root() }
 
 // Leaves is the size of the log after the last committed block.
-func (t *Tree) Leaves() uint64 { return t.last.Load().Log.Size }
+func (t *Tree) Leaves() uint64 { return t.last().Log.Size }
 
 // Stage computes the root that the block of a height leads to, which must be the
 // one after the last committed. It stores nothing: another Stage of that height
@@ -174,7 +173,6 @@ func (t *Tree) Stage(height int64, out ledger.Outcome) (ledger.Digest, error) {
 		return ledger.Digest{}, fmt.Errorf("stage block %d: %w", height, err)
 	}
 	t.staged = nil
-	t.state.Rollback()
 	next := &staged{commit: commit{Height: height}, leaves: out.Leaves}
 	if err := t.stage(next, out); err != nil {
 		return ledger.Digest{}, fmt.Errorf("stage block %d: %w", height, err)
@@ -184,7 +182,7 @@ func (t *Tree) Stage(height int64, out ledger.Outcome) (ledger.Digest, error) {
 }
 
 func (t *Tree) stage(next *staged, out ledger.Outcome) error {
-	last := t.last.Load()
+	last := t.last()
 	if next.commit.Height != last.Height+1 {
 		return fmt.Errorf("it does not follow block %d", last.Height)
 	}
@@ -194,35 +192,36 @@ func (t *Tree) stage(next *staged, out ledger.Outcome) error {
 	if err := checkWrites(out.Writes); err != nil {
 		return err
 	}
-	txn := t.db.NewTransactionAt(last.timestamp(), false)
-	defer txn.Discard()
-	for _, w := range out.Writes {
-		now, err := get(txn, stateRow(w.Key))
-		if err != nil {
-			return err
-		}
-		// A node's hash has the height it was written at, so writing what is
-		// there already would change the root.
-		if bytes.Equal(now, w.Value) {
-			continue
-		}
-		if w.Value == nil {
-			_, _, err = t.state.Remove(w.Key)
-		} else {
-			_, err = t.state.Set(w.Key, w.Value)
-		}
-		if err != nil {
-			return err
-		}
-		next.writes = append(next.writes, w)
-	}
-	next.commit.State = ledger.Digest(t.state.WorkingHash())
+	next.stageState(last.state, out.Writes)
 	var err error
 	if next.log, next.nodes, err = appendLeaves(t.log, out.Leaves); err != nil {
 		return err
 	}
 	next.commit.Log, err = headOf(next.log)
 	return err
+}
+
+// stageState makes the state tree after writes out of the one before.
+func (s *staged) stageState(before *node, writes []ledger.Write) {
+	version := int64(s.commit.timestamp())
+	e := edit{version: version, root: before, dropped: map[string]bool{}}
+	for _, w := range writes {
+		key, old := string(w.Key), before.find(string(w.Key))
+		switch {
+		// A leaf's hash has the height it was written at, so writing what is there
+		// already would change the root.
+		case old == nil && w.Value == nil, old != nil && w.Value != nil && old.is(w.Value):
+			continue
+		case w.Value == nil:
+			e.remove(key)
+			s.rows = append(s.rows, row{key: stateRow(key)})
+		default:
+			e.set(key, w.Value)
+			s.rows = append(s.rows, row{stateRow(key), appendValue(nil, version, w.Value)})
+		}
+	}
+	s.rows = append(s.rows, e.rows()...)
+	s.commit.state, s.commit.State = e.root, e.root.rootHash()
 }
 
 // checkWrites holds writes to what Outcome promises.
@@ -253,66 +252,33 @@ func (t *Tree) Commit() error {
 	if next == nil {
 		return errors.New("commit: no block is staged")
 	}
-	err := t.store(next)
-	if err == nil {
-		err = t.prune(next.commit.timestamp())
-	}
-	if err != nil {
+	if err := t.store(next); err != nil {
 		t.broken = fmt.Errorf("commit block %d, then open the tree again: %w", next.commit.Height, err)
 		return t.broken
 	}
 	t.staged, t.log = nil, next.log
-	t.last.Store(&next.commit)
+	blocks := append(slices.Clone(*t.held.Load()), &next.commit)
+	blocks = blocks[max(0, len(blocks)-held):]
+	t.held.Store(&blocks)
 	t.db.SetDiscardTs(t.reads.oldest(next.commit.timestamp()))
 	return nil
 }
 
-// store writes a block in one transaction: the new nodes of the state tree, the
-// state by key, the log, and which block it was.
+// store writes a block in one transaction: what changed of the state, the log,
+// and which block it was.
 func (t *Tree) store(next *staged) error {
 	at := next.commit.timestamp()
-	return t.transact(at, func(txn *badger.Txn) error {
-		if _, _, err := t.state.SaveVersion(); err != nil {
-			return err
-		}
-		t.pass("state saved")
-		for _, w := range next.writes {
-			if err := set(txn, stateRow(w.Key), w.Value); err != nil {
-				return err
-			}
-		}
-		if err := writeLog(txn, next); err != nil {
-			return err
-		}
-		return txn.Set(commitRow, next.commit.append(nil))
-	})
-}
-
-// prune deletes the nodes that only versions of the state tree before one have;
-// for snapshots Badger has them still. It is a transaction of its own, which is
-// smaller than the block's, and one that a crash took is made up for after the
-// next block.
-func (t *Tree) prune(at uint64) error {
-	for ; t.pruned+1 < at; t.pruned++ {
-		err := t.transact(at, func(*badger.Txn) error {
-			return t.state.DeleteVersionsTo(int64(t.pruned + 1))
-		})
-		if err != nil {
+	txn := t.db.NewTransactionAt(at, true)
+	defer txn.Discard()
+	for _, r := range next.rows {
+		if err := set(txn, r.key, r.value); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// transact commits what a function writes, itself and through the state tree,
-// at a timestamp.
-func (t *Tree) transact(at uint64, write func(txn *badger.Txn) error) error {
-	txn := t.db.NewTransactionAt(at, true)
-	defer txn.Discard()
-	t.nodes.at, t.nodes.txn = at, txn
-	err := write(txn)
-	t.nodes.txn = nil
-	if err != nil {
+	if err := writeLog(txn, next); err != nil {
+		return err
+	}
+	if err := txn.Set(commitRow, next.commit.append(nil)); err != nil {
 		return err
 	}
 	t.pass("written")

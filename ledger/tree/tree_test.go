@@ -30,7 +30,7 @@ func open(tb testing.TB, dir string) *Tree {
 }
 
 // put stages and commits the block after the last.
-func put(tb testing.TB, tree *Tree, out ledger.Outcome) ledger.Digest {
+func put(tb rapid.TB, tree *Tree, out ledger.Outcome) ledger.Digest {
 	tb.Helper()
 	root, err := tree.Stage(tree.Height()+1, out)
 	if err == nil {
