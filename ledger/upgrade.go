@@ -43,6 +43,9 @@ func (u *Upgrade) apply(s *state, from sender) Result {
 	case u.Height < 1 || s.height > 0 && u.Height < s.height+2:
 		return refuse(Late, "an upgrade at block %d, in block %d; validators need time to install it: choose a later one", u.Height, s.height)
 	}
+	if next, ok := NextUpgrade(s, s.height); ok && s.height > 0 && next.Height == s.height+1 {
+		return refuse(Late, "version %d begins with the next block", next.Version)
+	}
 	at := key(keyVotes, Hash("upgrade", appendCoded(nil, u)))
 	won, r := s.vote(at, from)
 	if r.Code != OK || !won {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -23,6 +25,11 @@ type App struct {
 
 	// Contacts are peers beside those of [Config]; nil: there are none.
 	Contacts func(ledger.View) []ledger.Contact
+	// Upgrade is by which version of the rules the block of a height is made, in
+	// the state before it, and Known the last version that Apply knows; nil: there
+	// is one version.
+	Upgrade func(ledger.View, int64) ledger.Upgrade
+	Known   uint64
 }
 
 // application is an App as CometBFT drives it (ABCI 2.0).
@@ -35,12 +42,20 @@ type App struct {
 // error from FinalizeBlock or Commit is a fault of this machine, and the node
 // halts, as it must before its state differs from the others'.
 type application struct {
-	abci.BaseApplication // for snapshots, of which there are none: blocks are kept from genesis
+	abci.BaseApplication // for vote extensions, which there are none of
 	App
+	Life
 
 	door     *door
 	peers    []string // of the configuration
 	verdicts verdicts
+	log      *slog.Logger
+	shelf    *shelf      // nil: there are no snapshots
+	headers  *headers    // nil: it does not begin with a snapshot
+	faults   chan error  // what ends this validator
+	fetching atomic.Bool // blocks are fetched, not made
+
+	restoring restoring // of the one goroutine that syncs
 
 	mu        sync.Mutex
 	view      ledger.View // committed
@@ -51,7 +66,8 @@ type application struct {
 }
 
 func newApplication(a App, d *door, peers []string) *application {
-	return &application{App: a, door: d, peers: peers, view: a.Tree.View(), height: a.Tree.Height(), committed: make(chan struct{})}
+	return &application{App: a, door: d, peers: peers, log: slog.New(slog.DiscardHandler), faults: make(chan error, 1),
+		view: a.Tree.View(), height: a.Tree.Height(), committed: make(chan struct{})}
 }
 
 // resume sets the time of the block the state stands at, after a start.
@@ -67,11 +83,12 @@ func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseIn
 	a.door.enter()
 	defer a.door.leave()
 	height := a.Tree.Height()
+	version := a.versionAt(a.Tree.View(), height+1)
 	if height < 1 { // at height 0 it sends InitChain, again if need be
-		return &abci.ResponseInfo{}, nil
+		return &abci.ResponseInfo{AppVersion: version}, nil
 	}
 	root := a.Tree.Root()
-	return &abci.ResponseInfo{LastBlockHeight: height, LastBlockAppHash: root[:]}, nil
+	return &abci.ResponseInfo{LastBlockHeight: height, LastBlockAppHash: root[:], AppVersion: version}, nil
 }
 
 // InitChain writes the genesis state. After a crash before block 1 it is called
@@ -117,6 +134,9 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 	a.door.enter()
 	defer a.door.leave()
 	block := blockOf(req)
+	if err := a.refuse(req.Height); err != nil {
+		return nil, err
+	}
 	out := a.Apply(a.Tree.View(), block)
 	if len(out.Results) != len(req.Txs) {
 		return nil, fmt.Errorf("chain: block %d: %d results for %d transactions: a fault in this program", req.Height, len(out.Results), len(req.Txs))
@@ -133,11 +153,12 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		// CometBFT hashes the code into the next header; the detail is for people.
 		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
 	}
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:], ValidatorUpdates: updates(out.Powers)}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:],
+		ValidatorUpdates: updates(out.Powers), ConsensusParamUpdates: a.upgrade(req.Height)}, nil
 }
 
-// Commit makes the staged block durable. RetainHeight 0: every block is kept, an
-// auditor replays from genesis.
+// Commit makes the staged block durable, and says from which height on CometBFT
+// keeps blocks.
 func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
 	a.door.enter()
 	defer a.door.leave()
@@ -148,7 +169,9 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	now := a.staged
 	a.mu.Unlock()
 	a.publish(now)
-	return &abci.ResponseCommit{}, nil
+	a.snapshot()
+	a.foresee()
+	return &abci.ResponseCommit{RetainHeight: a.retain()}, nil
 }
 
 // publish makes the tree's last commit, of a block with time now, what is

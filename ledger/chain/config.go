@@ -24,6 +24,11 @@ type Config struct {
 	// Zero means 1 s.
 	CommitTimeout time.Duration
 
+	Life
+	// Sources, two at least, are other validators to ask for headers, when this one
+	// begins with a snapshot instead of all blocks; none: it fetches all blocks.
+	Sources []Source
+
 	Log *slog.Logger // nil drops everything
 }
 
@@ -31,6 +36,7 @@ const (
 	heartbeat     = 30 * time.Second // between blocks when nothing happens: block time is what deadlines are in
 	commitTimeout = time.Second
 	redial        = 10 * time.Second
+	discover      = 5 * time.Second // that snapshots are waited for, again and again; CometBFT takes no less
 )
 
 // comet is CometBFT's configuration. What is not set is its default; there is no

@@ -21,6 +21,7 @@ type consortium struct {
 	nodes  []*Node     // of those that run; nil: stopped
 	stops  []func() error
 	signed int64
+	last   []byte // transaction that was recorded
 }
 
 // keyOf is a key of a member for a purpose.
@@ -87,6 +88,7 @@ func ledgerApp(a *App) {
 		return g.Writes()
 	}
 	a.Apply, a.Check, a.Contacts = ledger.Apply, ledger.Check, ledger.Contacts
+	a.Upgrade, a.Known = ledger.UpgradeAt, ledger.Protocol
 }
 
 // start runs validators, as main does with the changes.
@@ -129,6 +131,7 @@ func (c *consortium) record(from string, body ledger.Body) {
 	for _, n := range nodes {
 		awaitReceipt(c.t, n, string(tx))
 	}
+	c.last = tx
 }
 
 // admit has a validator of the specs admitted and announced.
@@ -172,8 +175,8 @@ func (c *consortium) alike() {
 	}
 }
 
-// audited is a block as an auditor has it, from its bytes.
-func audited(t *testing.T, n *Node, height int64) ledger.Block {
+// verifier is an auditor's, of the genesis file's validators.
+func verifier(t *testing.T, n *Node) *audit.Verifier {
 	t.Helper()
 	var votes []ledger.Key
 	for _, v := range n.comet.GenesisDoc().Validators {
@@ -183,11 +186,17 @@ func audited(t *testing.T, n *Node, height int64) ledger.Block {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return v
+}
+
+// audited is a block as an auditor has it, from its bytes.
+func audited(t *testing.T, n *Node, height int64) ledger.Block {
+	t.Helper()
 	block, commit, err := n.Block(height)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _, err := v.Verify(block, commit)
+	b, _, err := verifier(t, n).Verify(block, commit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/cometbft/cometbft/libs/pubsub"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
+	"github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger/tree"
@@ -50,6 +52,7 @@ type Node struct {
 	databases *databases
 	comet     *node.Node
 	consensus *consensus.State
+	states    state.Store
 	log       *slog.Logger
 
 	callers sync.RWMutex // held by who reads, so that nothing closes under them
@@ -83,11 +86,27 @@ func Open(c Config) (*Node, error) {
 	d := newDoor()
 	dbs := &databases{door: d}
 	app := newApplication(c.App, d, c.Peers)
+	app.Life, app.log = c.Life, c.Log
+	if app.shelf, err = openShelf(filepath.Join(c.Home, "snapshots")); err != nil {
+		return nil, err
+	}
+	var options []node.Option
+	if len(c.Sources) > 0 {
+		if app.headers, err = newHeaders(doc, c.Sources, logger{c.Log}); err != nil {
+			return nil, err
+		}
+		config.StateSync.Enable = true // CometBFT does it once, when it has no blocks
+		config.StateSync.DiscoveryTime = discover
+		options = append(options, node.StateProvider(app.headers))
+	}
+	if err := app.supported(app.height + 1); err != nil {
+		return nil, err
+	}
 	comet, err := node.NewNode(config, voter, peerKey,
 		// A lock for each connection, not one for all: CheckTx must not hold up consensus.
 		proxy.NewConnSyncLocalClientCreator(app),
 		func() (*types.GenesisDoc, error) { return doc, nil },
-		dbs.provide, node.DefaultMetricsProvider(config.Instrumentation), logger{c.Log})
+		dbs.provide, node.DefaultMetricsProvider(config.Instrumentation), logger{c.Log}, options...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
@@ -98,11 +117,11 @@ func Open(c Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
-	state, ok := env.ConsensusState.(*consensus.State)
+	rounds, ok := env.ConsensusState.(*consensus.State)
 	if !ok {
 		return nil, errors.Join(errors.New("chain: open: not the CometBFT this is written for"), dbs.close())
 	}
-	n.consensus = state
+	n.consensus, n.states = rounds, env.StateStore
 	n.app.resume(n.lastTime(doc))
 	return n, nil
 }
@@ -120,8 +139,12 @@ func loadGenesis(c *cfg.Config) (*types.GenesisDoc, error) {
 	return doc, nil
 }
 
-// lastTime is the time of the block the state stands at, in Unix milliseconds.
+// lastTime is the time of the block the state stands at, in Unix milliseconds. Of
+// the block of a snapshot there is only what CometBFT noted.
 func (n *Node) lastTime(doc *types.GenesisDoc) int64 {
+	if s, err := n.states.Load(); err == nil && s.LastBlockHeight == n.app.Tree.Height() && s.LastBlockHeight > 0 {
+		return s.LastBlockTime.UnixMilli()
+	}
 	if meta := n.comet.BlockStore().LoadBlockMeta(n.app.Tree.Height()); meta != nil {
 		return meta.Header.Time.UnixMilli()
 	}
@@ -138,6 +161,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
 	}
+	n.app.fetching.Store(true)
 	if err := n.comet.Start(); err != nil {
 		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
 	}
@@ -161,6 +185,7 @@ func (n *Node) attend(begins types.Subscription, halted chan<- struct{}) {
 			return // the node stopped before
 		}
 	}
+	n.app.fetching.Store(false)
 	close(n.ready)
 	n.consensus.Wait()
 	close(halted)
@@ -192,8 +217,15 @@ func (n *Node) watch(ctx context.Context, halted <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case err := <-n.app.faults:
+			return err
 		case <-halted:
-			return ErrHalted
+			select {
+			case err := <-n.app.faults: // the cause
+				return err
+			default:
+				return ErrHalted
+			}
 		case <-tick.C:
 			n.meet()
 		}
@@ -208,6 +240,7 @@ func (n *Node) close() error {
 		close(n.stop)
 	}
 	n.callers.Unlock()
+	n.app.shelf.close()
 	return n.databases.close()
 }
 

@@ -51,6 +51,22 @@ func runAs(t *testing.T, spec childSpec, change func(*Config)) (*Node, func() er
 	return n, stop
 }
 
+// openOnly opens a validator and returns why that is not possible.
+func openOnly(t *testing.T, spec childSpec, change func(*Config)) error {
+	t.Helper()
+	state, err := tree.Open(filepath.Join(spec.Home, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	c := Config{Home: spec.Home, App: testApp(state), Listen: spec.Listen, Peers: spec.Peers}
+	change(&c)
+	if _, err = Open(c); err == nil {
+		t.Fatal("it opens")
+	}
+	return err
+}
+
 // atLeast waits until a validator has committed a height.
 func atLeast(t *testing.T, n *Node, height int64) {
 	t.Helper()

@@ -170,6 +170,21 @@ func TestAttackForgedSnapshot(t *testing.T) {
 	}
 	last := func(rows [][]row) *row { return &rows[len(rows)-1][len(rows[len(rows)-1])-1] }
 	to := open(t, "")
+	// Somebody who believed it would have it.
+	f, forged := forge(func(_ *Manifest, rows [][]row) [][]row { last(rows).value[9] ^= 1; rows[0][7].value[0] ^= 1; return rows })
+	believer, err := to.Restore(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	believer.blind = true
+	for _, c := range forged {
+		if err := believer.Add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := believer.Commit(); err != nil || to.Height() != tree.Height() || to.Root() == tree.Root() {
+		t.Fatalf("who believes it is at block %d: %v", to.Height(), err)
+	}
 	for name, change := range map[string]func(m *Manifest, rows [][]row) [][]row{
 		"a value":          func(_ *Manifest, rows [][]row) [][]row { last(rows).value[9] ^= 1; return rows },
 		"a key":            func(_ *Manifest, rows [][]row) [][]row { last(rows).key[4] ^= 1; return rows },
