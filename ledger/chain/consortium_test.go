@@ -4,9 +4,13 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/cometbft/cometbft/crypto"
+	cmted "github.com/cometbft/cometbft/crypto/ed25519"
 
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/audit"
@@ -202,3 +206,9 @@ func audited(t *testing.T, n *Node, height int64) ledger.Block {
 	}
 	return b
 }
+
+var discard = slog.New(slog.DiscardHandler)
+
+func pubKey(k ed25519.PrivateKey) crypto.PubKey { return cmted.PubKey(k.Public().(ed25519.PublicKey)) }
+
+func sign(k ed25519.PrivateKey, b []byte) []byte { return ed25519.Sign(k, b) }

@@ -47,6 +47,8 @@ type headers struct {
 	mu     sync.Mutex // the client is for one goroutine
 	client *light.Client
 	times  map[int64]int64 // of blocks that were asked for, Unix milliseconds
+
+	believing bool // tests only: whoever signed block 1
 }
 
 func newHeaders(genesis *types.GenesisDoc, sources []Source, log cmtlog.Logger) (*headers, error) {
@@ -95,10 +97,10 @@ func (h *headers) begin(ctx context.Context) (*light.Client, error) {
 	errs := []error{errNoHeaders}
 	for i, s := range h.sources {
 		first, err := s.LightBlock(ctx, h.genesis.InitialHeight)
-		if err == nil && !bytes.Equal(first.ValidatorsHash, founders.Hash()) {
+		if err == nil && !h.believing && !bytes.Equal(first.ValidatorsHash, founders.Hash()) {
 			err = errors.New("block 1 has other validators than the genesis file")
 		}
-		if err == nil {
+		if err == nil && !h.believing {
 			err = founders.VerifyCommitLight(h.genesis.ChainID, first.Commit.BlockID, first.Height, first.Commit)
 		}
 		if err != nil {
