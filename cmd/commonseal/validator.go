@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,25 +58,42 @@ func runValidator(ctx context.Context, p process) (err error) {
 	if err := prepareChain(h, state.Height()); err != nil {
 		return err
 	}
+	v := &validator{state: state}
+	config := chain.Config{
+		Home: h.ChainDir(),
+		App: chain.App{Tree: state, Genesis: genesisWrites, Apply: ledger.Apply, Check: ledger.Check,
+			Contacts: ledger.Contacts, Upgrade: ledger.UpgradeAt, Known: ledger.Protocol},
+		Listen: h.Node.P2P.Listen, Peers: h.Node.P2P.Peers,
+		CommitTimeout: h.Node.TimeoutCommit,
+		Life:          chain.Life{Keep: h.Node.Keep, Every: cmp.Or(h.Node.Snapshots, home.DefaultSnapshots)},
+		Log:           p.log.With("part", "chain"),
+	}
+	if h.Node.Late {
+		if v.late, err = newLatecomer(h, id, p.log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, v.late.close()) }()
+		if config.Sources, err = v.late.sources(ctx, state.Height(), config.Every); err != nil {
+			if ctx.Err() != nil {
+				return nil // told to stop before it was let in
+			}
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", h.Node.Listen)
 	if err != nil {
 		return fmt.Errorf("listen in %s: %w", filepath.Join(h.Dir, "node.yaml"), err)
 	}
-	node, err := chain.Open(chain.Config{
-		Home:   h.ChainDir(),
-		App:    chain.App{Tree: state, Genesis: genesisWrites, Apply: ledger.Apply, Check: ledger.Check},
-		Listen: h.Node.P2P.Listen, Peers: h.Node.P2P.Peers,
-		CommitTimeout: h.Node.TimeoutCommit,
-		Log:           p.log.With("part", "chain"),
-	})
+	node, err := chain.Open(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	v.node = node
 	admit := func(key ledger.Key) (string, bool) { return ledger.Peer(state.View(), key) }
 	door := gate.NewDoor(id, admit, p.log.With("part", "door"))
 	server := grpc.NewServer(door.Options()...)
 	gate.Serve(server, node, record{state, node})
-	v := &validator{node: node, state: state}
+	gate.ServeLight(server, node.LightBlock)
 	p.monitor.Register(v)
 	return v.run(ctx, server, door, listener)
 }
@@ -118,6 +136,7 @@ const silence = 90 * time.Second
 type validator struct {
 	node  *chain.Node
 	state *tree.Tree
+	late  *latecomer // nil: it is one of the founding
 
 	mu    sync.Mutex // guards block, which run writes
 	block time.Time  // when this machine saw the last block
@@ -127,13 +146,14 @@ type validator struct {
 func (v *validator) run(ctx context.Context, server *grpc.Server, door *gate.Door, listener net.Listener) error {
 	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ended := make(chan error, 4)
+	ended := make(chan error, 5)
 	var parts sync.WaitGroup
 	for _, part := range []func() error{
 		func() error { return v.node.Run(inside) },
 		func() error { return serve(server, listener) },
 		func() error { return door.Run(inside, v.node.Wait) },
 		func() error { return v.watch(inside) },
+		func() error { return v.introduce(inside) },
 	} {
 		parts.Go(func() { ended <- part() })
 	}
@@ -151,6 +171,17 @@ func (v *validator) run(ctx context.Context, server *grpc.Server, door *gate.Doo
 		}
 	}
 	return err
+}
+
+// introduce makes a latecomer known.
+func (v *validator) introduce(ctx context.Context) error {
+	if v.late != nil {
+		if err := v.late.introduce(ctx, v.node); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // watch notes when blocks come.

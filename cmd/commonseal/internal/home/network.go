@@ -111,14 +111,19 @@ func Join(dir, genesisName, networkName string, places Places) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	if had, err := ReadGenesis(filepath.Join(dir, GenesisFile)); err == nil && had.Fingerprint() != g.Fingerprint() {
-		return nil, fmt.Errorf("%s is in the consortium %s already; a home has one: make another with keygen", dir, had.Chain)
-	}
 	node, err := newNode(&g, m, keys, network, places)
 	if err != nil {
 		return nil, err
 	}
-	if err := node.belongs(g, m); err != nil {
+	return writeJoined(dir, &g, m, node)
+}
+
+// writeJoined writes what makes a home one of a consortium.
+func writeJoined(dir string, g *Genesis, m ledger.Member, node Node) (*Home, error) {
+	if had, err := ReadGenesis(filepath.Join(dir, GenesisFile)); err == nil && had.Fingerprint() != g.Fingerprint() {
+		return nil, fmt.Errorf("%s is in the consortium %s already; a home has one: make another with keygen", dir, had.Chain)
+	}
+	if err := node.belongs(*g, m); err != nil {
 		return nil, err
 	}
 	b, err := node.Append(nil)

@@ -25,7 +25,24 @@ type Node struct {
 	// TimeoutCommit is how long a validator waits for the last votes on a block.
 	TimeoutCommit time.Duration `yaml:"timeout_commit,omitempty"`
 	Monitor       string        `yaml:"monitor"` // loopback; port 0 is any
+	// Late says that the member was admitted after the founding. Its validator
+	// begins with a snapshot.
+	Late bool `yaml:"late,omitempty"`
+	// Keep is how many of the last blocks a validator keeps; 0 keeps all. One
+	// validator at least must keep all, for auditors. Receipts are proved either way.
+	Keep int64 `yaml:"keep,omitempty"`
+	// Snapshots is how many blocks there are between the snapshots that a validator
+	// makes for those who join later; 0 is DefaultSnapshots.
+	Snapshots int64 `yaml:"snapshots,omitempty"`
 }
+
+const (
+	// MinKeep is how many blocks a validator keeps at least: those that its disk may
+	// not have yet when the power fails, and some to spare.
+	MinKeep = 1000
+	// DefaultSnapshots is how many blocks there are between snapshots.
+	DefaultSnapshots = 1000
+)
 
 // A P2P is how a validator reaches validators.
 type P2P struct {
@@ -79,6 +96,12 @@ func (n *Node) belongs(g Genesis, m ledger.Member) error {
 		return errors.New("p2p: validators, and nobody else, have it")
 	case n.TimeoutCommit < 0 || n.TimeoutCommit > time.Minute:
 		return fmt.Errorf("timeout_commit: %v; give up to 1m", n.TimeoutCommit)
+	case n.Keep != 0 && n.Keep < MinKeep:
+		return fmt.Errorf("keep: %d blocks; give %d at least, or leave it out to keep all", n.Keep, MinKeep)
+	case n.Snapshots < 0:
+		return fmt.Errorf("snapshots: every %d blocks; give 1 at least, or leave it out for %d", n.Snapshots, DefaultSnapshots)
+	case (n.Keep != 0 || n.Snapshots != 0) && !roles.Has(ledger.Validator):
+		return errors.New("keep, snapshots: validators, and nobody else, have them")
 	case len(n.Doors) < MinValidators:
 		return fmt.Errorf("doors: %d; name %d validators at least, so that one cannot hide blocks", len(n.Doors), MinValidators)
 	}
@@ -122,7 +145,11 @@ func (n *Node) checkP2P(g Genesis) error {
 			return fmt.Errorf("p2p: peers: %w", err)
 		}
 	}
-	if most := len(g.Validators()) - 1; len(n.P2P.Peers) > most {
+	most := len(g.Validators())
+	if !n.Late {
+		most-- // itself
+	}
+	if len(n.P2P.Peers) > most {
 		return fmt.Errorf("p2p: peers: %d, and there are %d other validators", len(n.P2P.Peers), most)
 	}
 	return nil
