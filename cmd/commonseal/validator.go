@@ -95,6 +95,7 @@ func runValidator(ctx context.Context, p process) (err error) {
 	gate.Serve(server, node, record{state, node})
 	gate.ServeLight(server, node.LightBlock)
 	p.monitor.Register(v)
+	p.monitor.Metrics().MustRegister(ledgerMetrics{node.Stats}) // panics on a name registered twice; these are not
 	return v.run(ctx, server, door, listener)
 }
 

@@ -55,6 +55,7 @@ type application struct {
 	faults   chan error  // what ends this validator
 	fetching atomic.Bool // blocks are fetched, not made
 
+	counts    counts
 	restoring restoring // of the one goroutine that syncs
 
 	mu        sync.Mutex
@@ -124,6 +125,9 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 	defer a.door.leave()
 	view, height, now := a.last()
 	r := a.check(view, height, now, req.Tx)
+	if req.Type == abci.CheckTxType_New {
+		a.counts.results(false, r)
+	}
 	return &abci.ResponseCheckTx{Code: uint32(r.Code), Log: r.Detail}, nil
 }
 
@@ -133,6 +137,7 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	a.door.enter()
 	defer a.door.leave()
+	a.counts.begin()
 	block := blockOf(req)
 	if err := a.refuse(req.Height); err != nil {
 		return nil, err
@@ -148,6 +153,7 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 	a.mu.Lock()
 	a.staged = block.Time
 	a.mu.Unlock()
+	a.counts.results(true, out.Results...)
 	results := make([]*abci.ExecTxResult, len(out.Results))
 	for i, r := range out.Results {
 		// CometBFT hashes the code into the next header; the detail is for people.
@@ -168,6 +174,7 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	a.mu.Lock()
 	now := a.staged
 	a.mu.Unlock()
+	a.counts.committed()
 	a.publish(now)
 	a.snapshot()
 	a.foresee()
