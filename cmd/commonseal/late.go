@@ -109,7 +109,7 @@ func (l *latecomer) say(ctx context.Context, body ledger.Body, seen func() bool)
 			cause = err.Error()
 		}
 		if !taken && cause != told {
-			l.log.Info("the others do not know this validator yet; have the companies approve it", "validator", door.Name, "cause", cause)
+			l.log.Info("waits to be taken in: companies approve a newcomer with commonseal member approve", "validator", door.Name, "cause", cause)
 			told = cause
 		}
 		timer := time.NewTimer(sayAgain)

@@ -140,7 +140,7 @@ func TestValidatorJoins(t *testing.T) {
 	program(t, "member", "join", "--home", in("val5"), genesis, network, "--timeout-commit", "50ms")
 	snapshots("val5")
 	_, logs := runValidatorProcess(t, in("val5"))
-	logs("have the companies approve it")
+	logs("waits to be taken in")
 	if out := program(t, "member", "approve", "--home", in("ann"), filepath.Join(in("val5"), "val5.join")); !strings.Contains(out, "not yet: 1 of 2") {
 		t.Errorf("the first vote: %s", out)
 	}

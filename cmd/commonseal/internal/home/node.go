@@ -62,7 +62,10 @@ func (d Door) Key() ledger.Key { return ledger.Key(d.TLS) }
 
 const nodeComment = `How this process is reached, and reaches others. Edit addresses at will, for
 example listen: 0.0.0.0:7443 behind a NAT; they are read when it starts.
-monitor is for this machine alone: /healthz, /readyz, /metrics and /status.`
+monitor is for this machine alone: /healthz, /readyz, /metrics and /status.
+A validator keeps all blocks, unless keep: 100000, say, keeps the last ones only: one
+validator at least must keep all. snapshots: 1000 is how many blocks there are between
+the snapshots that those who join later begin with.`
 
 // Append adds the file of n to dst.
 func (n *Node) Append(dst []byte) ([]byte, error) {
