@@ -32,6 +32,9 @@ func freshAddress(n int) string { return fmt.Sprintf("ann%d.example:1", n) }
 // Four validators admit a fifth, which fetches the blocks it missed, signs, and is
 // shut out again; the header of each block has the hash of the powers two blocks before.
 func TestValidatorsChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five validators")
+	}
 	c := consort(t, 4, 1)
 	c.start(asIs, 0, 1, 2, 3)
 	c.admit(4)

@@ -100,7 +100,7 @@ func (a *application) OfferSnapshot(_ context.Context, req *abci.RequestOfferSna
 	}
 	rows, err := a.Tree.Restore(m)
 	if err != nil {
-		return nil, fmt.Errorf("chain: %w", err)
+		return nil, a.broken(err)
 	}
 	a.restoring = restoring{rows: rows, all: req.Snapshot.Chunks}
 	return answer(abci.ResponseOfferSnapshot_ACCEPT)
@@ -141,10 +141,11 @@ func (a *application) ApplySnapshotChunk(_ context.Context, req *abci.RequestApp
 		if err = r.rows.Commit(); err == nil {
 			a.restoring = restoring{}
 			a.publish(a.headers.timeOf(a.Tree.Height()))
+			a.foresee()
 			return &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_ACCEPT}, nil
 		}
 		if !errors.Is(err, tree.ErrSnapshot) {
-			return nil, fmt.Errorf("chain: %w", err) // the disk
+			return nil, a.broken(err)
 		}
 	}
 	a.log.Warn("a chunk of a snapshot is refused", "sender", req.Sender, "err", err)
@@ -165,7 +166,14 @@ func (a *application) abandon() error {
 		return nil
 	}
 	if err := rows.Abandon(); err != nil {
-		return fmt.Errorf("chain: %w", err)
+		return a.broken(err)
 	}
 	return nil
+}
+
+// broken ends this validator: its disk failed, and CometBFT would log that and wait.
+func (a *application) broken(err error) error {
+	err = fmt.Errorf("chain: %w", err)
+	a.fail(err)
+	return err
 }

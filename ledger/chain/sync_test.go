@@ -20,6 +20,9 @@ func (d direct) LightBlock(_ context.Context, height int64) ([]byte, error) {
 // with a snapshot, signs, proves what was recorded before it came, and is as the
 // others are.
 func TestBeginWithSnapshot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("CometBFT waits five seconds for snapshots")
+	}
 	c := consort(t, 4, 1)
 	short := func(config *Config) { config.Life = Life{Keep: 8, Every: 4} }
 	c.start(short, 0, 1, 2, 3)

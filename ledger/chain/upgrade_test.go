@@ -25,6 +25,9 @@ func newRules(c *Config) {
 // A majority upgrades at a height. Three validators have the program that knows it
 // and go on; the one that has not stops before it, and says what to install.
 func TestUpgradeAtHeight(t *testing.T) {
+	if testing.Short() {
+		t.Skip("four validators, thirty blocks")
+	}
 	c := consort(t, 4, 0)
 	c.start(newRules, 0, 1, 2)
 	c.start(asIs, 3)
