@@ -82,6 +82,7 @@ next         %s
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "folder that keygen made")
 	f.StringVar(&places.Monitor, "monitor", "", "loopback HOST:PORT of health and metrics (default a free port, which status finds)")
+	f.StringVar(&places.Trust, "trust", "", "HEIGHT:HASH of a block, told by a member whose validator's status has it (default block 1, as the founders signed it)")
 	f.DurationVar(&places.TimeoutCommit, "timeout-commit", time.Second, "how long a validator waits for the last votes on a block")
 	return c
 }

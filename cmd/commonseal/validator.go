@@ -73,6 +73,9 @@ func runValidator(ctx context.Context, p process) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, v.late.close()) }()
+		if config.Trust, err = h.Node.Trusted(); err != nil {
+			return err
+		}
 		if config.Sources, err = v.late.sources(ctx, state.Height(), config.Every); err != nil {
 			if ctx.Err() != nil {
 				return nil // told to stop before it was let in
@@ -215,7 +218,7 @@ func (v *validator) Ready() error {
 // Status is where the chain stands.
 func (v *validator) Status() monitor.Status {
 	root := v.state.Root()
-	return monitor.Status{Height: v.node.Height(), Root: fmt.Sprintf("%x", root), Peers: v.node.Peers()}
+	return monitor.Status{Height: v.node.Height(), Root: fmt.Sprintf("%x", root), Block: v.node.Tip().String(), Peers: v.node.Peers()}
 }
 
 // A record answers from a tree for the door.

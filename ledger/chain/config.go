@@ -28,6 +28,7 @@ type Config struct {
 	// Sources, two at least, are other validators to ask for headers, when this one
 	// begins with a snapshot instead of all blocks; none: it fetches all blocks.
 	Sources []Source
+	Trust   Trust // where their headers begin
 
 	Log *slog.Logger // nil drops everything
 }

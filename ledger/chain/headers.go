@@ -18,6 +18,8 @@ import (
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 	"github.com/cometbft/cometbft/version"
+
+	"github.com/commonseal/commonseal/ledger"
 )
 
 // A Source answers what another validator says of a block; see [Node.LightBlock].
@@ -41,6 +43,7 @@ var errNoHeaders = errors.New("chain: no two validators agree on block 1 as the 
 // light client follows them. It is the StateProvider of a state sync.
 type headers struct {
 	genesis *types.GenesisDoc
+	trust   Trust
 	sources []provider.Provider
 	log     cmtlog.Logger
 
@@ -51,11 +54,11 @@ type headers struct {
 	believing bool // tests only: whoever signed block 1
 }
 
-func newHeaders(genesis *types.GenesisDoc, sources []Source, log cmtlog.Logger) (*headers, error) {
+func newHeaders(genesis *types.GenesisDoc, trust Trust, sources []Source, log cmtlog.Logger) (*headers, error) {
 	if len(sources) < minSources {
 		return nil, fmt.Errorf("chain: %d validators to begin with a snapshot from; name %d at least, so that one cannot show a chain of its own", len(sources), minSources)
 	}
-	h := &headers{genesis: genesis, log: log, times: map[int64]int64{}}
+	h := &headers{genesis: genesis, trust: trust, log: log, times: map[int64]int64{}}
 	for _, s := range sources {
 		h.sources = append(h.sources, source{genesis.ChainID, s})
 	}
@@ -86,9 +89,21 @@ func (h *headers) block(ctx context.Context, height int64) (*types.LightBlock, e
 	return b, nil
 }
 
-// begin makes a light client that trusts block 1, if the validators of the genesis
-// file signed it.
+// follow makes a light client that trusts a block. It asks a source first, and
+// compares with the others.
+func (h *headers) follow(ctx context.Context, t Trust, first int) (*light.Client, error) {
+	var others []provider.Provider
+	others = append(append(others, h.sources[:first]...), h.sources[first+1:]...)
+	return light.NewClient(ctx, h.genesis.ChainID, light.TrustOptions{Period: trusting, Height: t.Height, Hash: t.Hash[:]},
+		h.sources[first], others, lightdb.New(dbm.NewMemDB(), ""), light.Logger(h.log))
+}
+
+// begin makes a light client that trusts the block somebody vouches for, or else
+// block 1, if the validators of the genesis file signed it.
 func (h *headers) begin(ctx context.Context) (*light.Client, error) {
+	if h.trust.Height > 0 {
+		return h.follow(ctx, h.trust, 0)
+	}
 	var set []*types.Validator
 	for _, v := range h.genesis.Validators {
 		set = append(set, types.NewValidator(v.PubKey, v.Power))
@@ -107,10 +122,7 @@ func (h *headers) begin(ctx context.Context) (*light.Client, error) {
 			errs = append(errs, err)
 			continue
 		}
-		var others []provider.Provider
-		others = append(append(others, h.sources[:i]...), h.sources[i+1:]...)
-		return light.NewClient(ctx, h.genesis.ChainID, light.TrustOptions{Period: trusting, Height: first.Height, Hash: first.Hash()},
-			s, others, lightdb.New(dbm.NewMemDB(), ""), light.Logger(h.log))
+		return h.follow(ctx, Trust{Height: first.Height, Hash: ledger.Digest(first.Hash())}, i)
 	}
 	return nil, errors.Join(errs...)
 }

@@ -92,7 +92,7 @@ func Open(c Config) (*Node, error) {
 	}
 	var options []node.Option
 	if len(c.Sources) > 0 {
-		if app.headers, err = newHeaders(doc, c.Sources, logger{c.Log}); err != nil {
+		if app.headers, err = newHeaders(doc, c.Trust, c.Sources, logger{c.Log}); err != nil {
 			return nil, err
 		}
 		config.StateSync.Enable = true // CometBFT does it once, when it has no blocks

@@ -262,7 +262,7 @@ func lightBlock(t *testing.T, name, signer string) []byte {
 func TestAttackHeadersOfAnotherChain(t *testing.T) {
 	doc := &types.GenesisDoc{ChainID: testChain, InitialHeight: 1, GenesisTime: genesisTime, Validators: []types.GenesisValidator{{PubKey: pubKey(keyOf("vote", "v0")), Power: 1}}}
 	begin := func(b []byte, believing bool) error {
-		h, err := newHeaders(doc, []Source{chainOf(b), chainOf(b)}, logger{discard})
+		h, err := newHeaders(doc, Trust{}, []Source{chainOf(b), chainOf(b)}, logger{discard})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,12 @@
 package chain
 
 import (
+	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/audit"
@@ -68,5 +71,45 @@ func TestBeginWithSnapshot(t *testing.T) {
 	c.alike()
 	if base := late.comet.BlockStore().Base(); base < 4 {
 		t.Errorf("its first block is %d: it fetched them all", base)
+	}
+	trusted(t, c)
+}
+
+// trusted begins with a block that somebody vouches for.
+func trusted(t *testing.T, c *consortium) {
+	t.Helper()
+	n := c.nodes[0]
+	sources := []Source{direct{n}, direct{c.nodes[1]}}
+	tip := n.Tip()
+	if again, err := ParseTrust(tip.String()); err != nil || again != tip || tip.Height < n.Height()-1 {
+		t.Fatalf("the tip of block %d is %v, %v", n.Height(), again, err)
+	}
+	follow := func(trust Trust) ([]byte, error) {
+		h, err := newHeaders(n.comet.GenesisDoc(), trust, sources, logger{discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := h.begin(ctx); err != nil {
+			return nil, err
+		}
+		return h.AppHash(ctx, uint64(tip.Height-3))
+	}
+	root, err := follow(tip)
+	if want := n.comet.BlockStore().LoadBlockMeta(tip.Height - 2).Header.AppHash; err != nil || !bytes.Equal(root, want) {
+		t.Errorf("from block %d: root %x, %v, want %x", tip.Height, root, err, want)
+	}
+	tip.Hash[0] ^= 1
+	if root, err := follow(tip); err == nil {
+		t.Errorf("from a block that is not there: root %x", root)
+	}
+}
+
+func TestParseTrust(t *testing.T) {
+	for _, bad := range []string{"", ":", "12", "12:", "12:ab", "-1:" + Trust{}.String()[2:], Trust{}.String(), "012:" + Trust{}.String()[2:], Trust{Height: 1}.String() + "0", "1:" + strings.Repeat("A", 64)} {
+		if got, err := ParseTrust(bad); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func JoinLater(dir, genesisName, networkName string, places Places) (*Home, erro
 	if err != nil {
 		return nil, err
 	}
-	node.Late = true
+	node.Late, node.Trust = true, places.Trust
 	if node.P2P != nil {
 		node.P2P.Listen = m.P2P
 	}

@@ -90,6 +90,9 @@ type Places struct {
 	// TimeoutCommit is how long a validator waits for the last votes on a block.
 	// Zero means 1 s.
 	TimeoutCommit time.Duration
+	// Trust is the block where one that joins later begins to follow headers,
+	// HEIGHT:HASH; empty: block 1.
+	Trust string
 }
 
 // Join puts a consortium into a member's home: the genesis as it is, and a

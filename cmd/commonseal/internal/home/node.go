@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/commonseal/commonseal/ledger"
+	"github.com/commonseal/commonseal/ledger/chain"
 )
 
 // A Node is how a process is reached, and reaches others: its node.yaml.
@@ -28,6 +29,9 @@ type Node struct {
 	// Late says that the member was admitted after the founding. Its validator
 	// begins with a snapshot.
 	Late bool `yaml:"late,omitempty"`
+	// Trust is a block that somebody vouches for, HEIGHT:HASH, where a late validator
+	// begins to follow headers; empty: block 1, as the founders signed it.
+	Trust string `yaml:"trust,omitempty"`
 	// Keep is how many of the last blocks a validator keeps; 0 keeps all. One
 	// validator at least must keep all, for auditors. Receipts are proved either way.
 	Keep int64 `yaml:"keep,omitempty"`
@@ -101,6 +105,8 @@ func (n *Node) belongs(g Genesis, m ledger.Member) error {
 		return fmt.Errorf("timeout_commit: %v; give up to 1m", n.TimeoutCommit)
 	case n.Keep != 0 && n.Keep < MinKeep:
 		return fmt.Errorf("keep: %d blocks; give %d at least, or leave it out to keep all", n.Keep, MinKeep)
+	case n.Trust != "" && !n.Late:
+		return errors.New("trust: those who joined later, and nobody else, have it")
 	case n.Snapshots < 0:
 		return fmt.Errorf("snapshots: every %d blocks; give 1 at least, or leave it out for %d", n.Snapshots, DefaultSnapshots)
 	case (n.Keep != 0 || n.Snapshots != 0) && !roles.Has(ledger.Validator):
@@ -113,10 +119,21 @@ func (n *Node) belongs(g Genesis, m ledger.Member) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
+	if _, err := n.Trusted(); err != nil {
+		return fmt.Errorf("trust: %w", err)
+	}
 	if err := CheckLoopback(n.Monitor); err != nil {
 		return fmt.Errorf("monitor: %w", err)
 	}
 	return errors.Join(n.checkDoors(g), n.checkP2P(g))
+}
+
+// Trusted is the block that somebody vouches for, the zero value if none is named.
+func (n *Node) Trusted() (chain.Trust, error) {
+	if n.Trust == "" {
+		return chain.Trust{}, nil
+	}
+	return chain.ParseTrust(n.Trust)
 }
 
 func (n *Node) checkDoors(g Genesis) error {
