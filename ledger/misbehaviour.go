@@ -53,7 +53,7 @@ func (c *coder) bytesOf(v []byte) {
 }
 
 // misbehaved records what a block proves, the first fault of each validator, and
-// punishes its owner. The last validator goes on signing: without it there would
+// punishes it. The last validator goes on signing: without it there would
 // be no chain.
 func (s *state) misbehaved(proved []Misbehaviour) {
 	for i := range proved {
@@ -62,7 +62,7 @@ func (s *state) misbehaved(proved []Misbehaviour) {
 			continue
 		}
 		s.put(key(keyMisbehaved, m.Vote), &proved[i])
-		s.punish(m.Owner, &proved[i])
+		s.punish(m, &proved[i])
 	}
 }
 

@@ -42,7 +42,7 @@ func equivocation(name string) Misbehaviour {
 }
 
 // A validator is admitted, attends, leaves, comes back and is shut out.
-func TestPowers(t *testing.T) {
+func TestValidatorsComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	w.signing("v1")
 	w.validator("v2")

@@ -89,7 +89,7 @@ func (a *application) OfferSnapshot(_ context.Context, req *abci.RequestOfferSna
 	}
 	m, err := tree.ParseManifest(req.Snapshot.Metadata)
 	if err == nil {
-		err = offered(req, &m)
+		err = wrongOffer(req, &m)
 	}
 	if err != nil {
 		a.log.Warn("a snapshot is refused, and whoever offers it", "height", req.Snapshot.Height, "err", err)
@@ -106,8 +106,8 @@ func (a *application) OfferSnapshot(_ context.Context, req *abci.RequestOfferSna
 	return answer(abci.ResponseOfferSnapshot_ACCEPT)
 }
 
-// offered says what is wrong with a manifest for what is offered.
-func offered(req *abci.RequestOfferSnapshot, m *tree.Manifest) error {
+// wrongOffer says what is wrong with a manifest for what is offered.
+func wrongOffer(req *abci.RequestOfferSnapshot, m *tree.Manifest) error {
 	hash, root := sha256.Sum256(req.Snapshot.Metadata), m.Root()
 	switch {
 	case string(req.Snapshot.Hash) != string(hash[:]):
