@@ -104,7 +104,7 @@ func (r *Replay) Block(block, commit []byte) error {
 	if err != nil {
 		return err
 	}
-	in := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes()}
+	in := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes(), Misbehaved: misbehaved(b.Evidence.Evidence)}
 	out := ledger.Apply(flatView{r.flat, r.state.View()}, in)
 	root, err := r.state.Stage(b.Height, out)
 	if err == nil {

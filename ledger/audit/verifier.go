@@ -67,7 +67,7 @@ func (v *Verifier) Verify(block, commit []byte) (ledger.Block, ledger.Digest, er
 	if err != nil {
 		return ledger.Block{}, ledger.Digest{}, err
 	}
-	out := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli()}
+	out := ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Misbehaved: misbehaved(b.Evidence.Evidence)}
 	for _, tx := range b.Txs {
 		out.Txs = append(out.Txs, tx)
 	}

@@ -178,7 +178,7 @@ func (b *branch) walk(prefix []byte, yield func(key, value []byte) bool) bool {
 	return b.right.walk(prefix, yield)
 }
 
-func leafOf(key, value []byte, version int64) *branch {
+func newLeaf(key, value []byte, version int64) *branch {
 	return &branch{key: key, value: value, version: version, size: 1}
 }
 
@@ -195,7 +195,7 @@ func (b *branch) own(version int64) *branch {
 // set is the tree with a key set, which had another value or none.
 func (b *branch) set(key, value []byte, version int64) *branch {
 	if b == nil {
-		return leafOf(key, value, version)
+		return newLeaf(key, value, version)
 	}
 	if b.left == nil {
 		return b.split(key, value, version)
@@ -211,7 +211,7 @@ func (b *branch) set(key, value []byte, version int64) *branch {
 
 // split is what a leaf becomes when a key is set at it.
 func (b *branch) split(key, value []byte, version int64) *branch {
-	leaf := leafOf(key, value, version)
+	leaf := newLeaf(key, value, version)
 	switch c := bytes.Compare(key, b.key); {
 	case c < 0:
 		return &branch{key: b.key, left: leaf, right: b, version: version, height: 1, size: 2}
