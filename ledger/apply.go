@@ -24,7 +24,7 @@ func (s *state) applyBlock(txs [][]byte) Outcome {
 	}
 	s.forget(MaxChanges - len(s.keys) - len(out.Leaves))
 	s.balanced()
-	out.Writes = s.writes()
+	out.Writes, out.Powers = s.writes(), s.repowered()
 	return out
 }
 

@@ -196,14 +196,14 @@ func TestRevokedSponsor(t *testing.T) {
 // so again.
 func TestVoteAgain(t *testing.T) {
 	w := newWorld(t)
-	w.must("bob", &Revoke{"v1"})
+	w.must("bob", &Revoke{"east"})
 	w.must("ann", &Revoke{"cal"})
 	w.must("bob", &Revoke{"cal"})
-	w.refused(Replayed, "bob", &Revoke{"v1"}) // one of two
+	w.refused(Replayed, "bob", &Revoke{"east"}) // one of two
 	w.must("bob", &Revoke{"ann"})
 	w.must("ann", &Revoke{"ann"})
-	w.must("bob", &Revoke{"v1"})
-	if m, _ := MemberOf(w.state, "v1"); !m.Revoked {
+	w.must("bob", &Revoke{"east"})
+	if m, _ := MemberOf(w.state, "east"); !m.Revoked {
 		t.Error("bob alone is all companies, and v1 is still in")
 	}
 }

@@ -118,3 +118,18 @@ func TestSampled(t *testing.T) {
 		t.Errorf("of a job that runs: %v", got)
 	}
 }
+
+// A validator that signed twice loses a part of its stake, once, to everybody.
+func TestEquivocationIsSlashed(t *testing.T) {
+	w, _, _ := judged(t)
+	m, _ := MemberOf(w.state, "v2")
+	pot := PotOf(w.state, Digest{})
+	for range 2 {
+		s := newState(w.state, w.now)
+		s.misbehaved([]Misbehaviour{{Validator: AddressOf(m.Vote), Height: 1, Time: start}})
+		w.state.Write(s.writes())
+	}
+	if a := AccountOf(w.state, "v2"); a.Stake != 900 || PotOf(w.state, Digest{}) != pot+100 || Credits(w.state) != Supply(w.state) {
+		t.Errorf("v2 has %d staked, the pot %d", a.Stake, PotOf(w.state, Digest{})-pot)
+	}
+}

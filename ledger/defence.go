@@ -5,24 +5,28 @@ package ledger
 type defence uint8
 
 const (
-	seenSet      defence = iota + 1 // a transaction counts once
-	onceAC1                         // a c1 has one ticket, for ever
-	ownersCount                     // two nodes of one owner are one voice
-	livingNodes                     // a revoked node has no voice
-	livingVotes                     // a revoked company's votes are void
-	provenKey                       // who asks to join signs with the key it registers
-	joinRoom                        // requests to join give way to later ones
-	retiredKeys                     // a TLS key that was revoked or replaced is nobody's again
-	majorityKeys                    // a roster is of a majority of the companies' owners
-	boundHeld                       // a node's word is about one company's rows of one task
-	headersAlone                    // a second signature of the same words is not another record
-	wholeUpdates                    // each update that a step takes, once, in order
-	equalAcks                       // a ceremony ends when all have the same keys
-	ownTaskUsage                    // a node counts answers of models it is a node of
-	currentKeys                     // keys that were replaced begin nothing
-	sentQuota                       // a sender has so many transactions a minute
-	sealedRanks                     // a ranking is what was committed to
-	livingStake                     // a ranking weighs what is still staked when it counts
+	seenSet        defence = iota + 1 // a transaction counts once
+	onceAC1                           // a c1 has one ticket, for ever
+	ownersCount                       // two nodes of one owner are one voice
+	livingNodes                       // a revoked node has no voice
+	livingVotes                       // a revoked company's votes are void
+	provenKey                         // who asks to join signs with the key it registers
+	joinRoom                          // requests to join give way to later ones
+	retiredKeys                       // a TLS key that was revoked or replaced is nobody's again
+	majorityKeys                      // a roster is of a majority of the companies' owners
+	boundHeld                         // a node's word is about one company's rows of one task
+	headersAlone                      // a second signature of the same words is not another record
+	wholeUpdates                      // each update that a step takes, once, in order
+	equalAcks                         // a ceremony ends when all have the same keys
+	ownTaskUsage                      // a node counts answers of models it is a node of
+	currentKeys                       // keys that were replaced begin nothing
+	sentQuota                         // a sender has so many transactions a minute
+	sealedRanks                       // a ranking is what was committed to
+	livingStake                       // a ranking weighs what is still staked when it counts
+	someoneSigns                      // the last validator cannot be removed
+	presentPower                      // who was admitted signs once it says that it is there
+	provenPeer                        // who announces a peer key has it
+	equivocatorsGo                    // who signed twice never signs again
 )
 
 // on says whether a defence is up.

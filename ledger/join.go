@@ -105,5 +105,8 @@ func (a *Approve) apply(s *state, from sender) Result {
 	}
 	s.delete(at)
 	s.setRequests(s.requests() - 1)
+	if m.Roles.Has(Validator) && s.on(presentPower) { // until it says that it is there
+		s.putRaw(key(keyIdle, m.Name), []byte{1})
+	}
 	return s.admit(&m)
 }

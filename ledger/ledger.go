@@ -34,6 +34,8 @@ type Block struct {
 	Height int64
 	Time   int64 // Unix milliseconds, of the header; all deadlines are in block time
 	Txs    [][]byte
+
+	Misbehaved []Misbehaviour // that the block proves, in its order
 }
 
 // An Outcome is what a block changes.
@@ -41,6 +43,7 @@ type Outcome struct {
 	Writes  []Write  // by key, each key once
 	Leaves  [][]byte // the accepted transactions, to append to the log
 	Results []Result // one a transaction
+	Powers  []Power  // the validators whose power changed, by name; 0 removes
 }
 
 // A Result is what became of a transaction. Detail is for people, never parsed,

@@ -6,6 +6,7 @@ const (
 	MaxOwner    = 64  // bytes of the name of a legal entity
 	MaxAddress  = 256 // bytes of host:port
 	MaxMembers  = 256 // ever admitted
+	MaxPowers   = 128 // validators at a time: a receipt has room for their signatures
 	MaxRequests = 256 // to join, that are waiting
 	MinParties  = 2   // of a roster
 	MaxParties  = 32  // likewise

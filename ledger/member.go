@@ -131,6 +131,9 @@ func (v *Revoke) apply(s *state, from sender) Result {
 	if r.Code != OK || !won {
 		return r
 	}
+	if s.lastValidator(m.Name) {
+		return refuse(WrongState, "%s is the last validator; admit another first", v.Name)
+	}
 	s.delete(at)
 	m.Revoked = true
 	s.put(key(keyMember, m.Name), m)

@@ -149,6 +149,7 @@ func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
 		openJob(n), &ApproveJob{id}, &PauseJob{id}, &AbortJob{id}, &ReplaceNode{id, name, other}, &ReplaceNode{id, "south", "east"},
 		admitQuinn(), &CloseEpoch{n}, &Evidence{First: update(id, 1, 0).Append(nil), Second: update(id, 1, uint16(n)).Append(nil)},
 		&Usage{Batch: n, Entries: []Used{{Querier: name, Model: d(n), Answers: n}}},
+		&Upgrade{n, w.height + int64(3*n), "v2"}, NewAnnounce(chain, name, "v.example:1", signer("peer of "+other)), &Attend{n == 0},
 	}
 	if j, ok := JobOf(w.state, id); ok {
 		r := w.record(id)

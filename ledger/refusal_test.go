@@ -96,7 +96,7 @@ func TestRefusedMembers(t *testing.T) {
 	dee := &Join{member("dee", Aggregator)}
 	w.must("dee", dee)
 	w.must("ann", &Approve{dee.Digest()})
-	w.must("ann", &Revoke{"v1"})
+	w.must("ann", &Revoke{"east"})
 	as := func(change func(*Member)) *Join { return edit(dee, func(j *Join) { change(&j.Member) }) }
 	w.refusals(t,
 		refusal{"a request again", "dee", dee, Replayed},
@@ -121,7 +121,7 @@ func TestRefusedMembers(t *testing.T) {
 		refusal{"approval twice", "ann", &Approve{dee.Digest()}, Replayed},
 		refusal{"approval by a node", "north", &Approve{dee.Digest()}, Forbidden},
 		refusal{"revocation of nobody", "ann", &Revoke{"nobody"}, Unknown},
-		refusal{"revocation twice", "ann", &Revoke{"v1"}, Replayed},
+		refusal{"revocation twice", "ann", &Revoke{"east"}, Replayed},
 		refusal{"revocation by a validator", "v1", &Revoke{"ann"}, Forbidden},
 		refusal{"a TLS key of another", "north", &Renew{tls("ann"), "north.example:1"}, Conflict},
 		refusal{"a signing key for TLS", "north", &Renew{pub("ann"), "north.example:1"}, Conflict},
@@ -132,13 +132,13 @@ func TestRefusedMembers(t *testing.T) {
 		refusal{"a member's request", "ann", &Join{member("ann", Company)}, Conflict},
 	)
 	w.must("bob", &Approve{dee.Digest()})
-	w.must("bob", &Revoke{"v1"})
+	w.must("bob", &Revoke{"east"})
 	w.refusals(t,
 		refusal{"approval of a member", "cal", &Approve{dee.Digest()}, Unknown},
-		refusal{"revocation of one revoked", "cal", &Revoke{"v1"}, Replayed},
-		refusal{"a request under a revoked name", "eve", edit(&Join{member("v1", Validator)}, func(j *Join) { j.Member.Signing, j.Member.TLS = pub("eve"), tls("eve") }), Conflict},
-		refusal{"a request with a revoked TLS key", "eve", edit(&Join{member("eve", Company)}, func(j *Join) { j.Member.TLS = tls("v1") }), Conflict},
-		refusal{"a transaction with a revoked key", "v1", &CloseEpoch{}, Forbidden},
+		refusal{"revocation of one revoked", "cal", &Revoke{"east"}, Replayed},
+		refusal{"a request under a revoked name", "eve", edit(&Join{member("east", Aggregator)}, func(j *Join) { j.Member.Signing, j.Member.TLS = pub("eve"), tls("eve") }), Conflict},
+		refusal{"a request with a revoked TLS key", "eve", edit(&Join{member("eve", Company)}, func(j *Join) { j.Member.TLS = tls("east") }), Conflict},
+		refusal{"a transaction with a revoked key", "east", &CloseEpoch{}, Forbidden},
 	)
 }
 

@@ -54,6 +54,11 @@ const (
 	keyPayout    = "payout/"       // reward epoch, task, name → Payout
 	keyBlend     = "blend/"        // task → Blend
 	keyChallenge = "challenge/"    // job, step → Challenge
+
+	keyMisbehaved = "misbehaved/" // consensus key → Misbehaviour
+	keyIdle       = "idle/"       // name of a validator that does not sign → 1
+	keyContact    = "contact/"    // name of a validator → Contact
+	keyUpgrade    = "upgrade/"    // version → Upgrade
 )
 
 // key joins a prefix and parts. Parts of one prefix have fixed widths but the
@@ -90,6 +95,7 @@ type state struct {
 	keys    []string          // of written, see order
 	sorted  int               // how many of keys are in order
 	now     int64             // block time
+	height  int64             // of the block, 0 if it is in none yet
 	genesis *Genesis
 	rules   *Money // of the block: what it changes is in force from the next
 	verify  Verifier
@@ -98,7 +104,7 @@ type state struct {
 
 // above is a state of s's own on top of it, for what may come to nothing.
 func (s *state) above() *state {
-	return &state{view: s, written: map[string][]byte{}, now: s.now, genesis: s.genesis, rules: s.money(), verify: s.verify, off: s.off}
+	return &state{view: s, written: map[string][]byte{}, now: s.now, height: s.height, genesis: s.genesis, rules: s.money(), verify: s.verify, off: s.off}
 }
 
 func newState(v View, now int64) *state {

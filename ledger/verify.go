@@ -9,7 +9,12 @@ import "crypto/ed25519"
 type Verifier func(key Key, digest Digest, signature Signature) bool
 
 // Apply is [Apply] with signatures verified by f.
-func (f Verifier) Apply(v View, b Block) Outcome { return f.state(v, b.Time).applyBlock(b.Txs) }
+func (f Verifier) Apply(v View, b Block) Outcome {
+	s := f.state(v, b.Time)
+	s.height = b.Height
+	s.misbehaved(b.Misbehaved)
+	return s.applyBlock(b.Txs)
+}
 
 // Check is [Check] with signatures verified by f.
 func (f Verifier) Check(v View, now int64, tx []byte) Result { return f.state(v, now).applyTx(tx) }

@@ -100,15 +100,21 @@ func (w *world) sign(from string, b Body) []byte {
 // apply makes a block of transactions, one second after the last.
 func (w *world) apply(txs ...[]byte) []Result {
 	w.now, w.height = w.now+1000, w.height+1
+	return w.block(txs).Results
+}
+
+// block makes a block that also proves misbehaviour.
+func (w *world) block(txs [][]byte, proved ...Misbehaviour) Outcome {
 	s := newState(w.state, w.now)
-	s.off = w.off
+	s.off, s.height = w.off, w.height
+	s.misbehaved(proved)
 	out := s.applyBlock(txs)
 	w.state.Write(out.Writes)
 	if all, supply := Credits(w.state), Supply(w.state); all != supply {
 		w.tb.Fatalf("%d credits of a supply of %d", all, supply)
 	}
 	w.tell(txs, out)
-	return out.Results
+	return out
 }
 
 // do applies what from says.

@@ -25,7 +25,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 func commands(simulate simulateFunc) []*cobra.Command {
 	return []*cobra.Command{
 		newDemo(), newSimulate(simulate),
-		newKeygen(), newFound(), newJoin(), newStatus(),
+		newKeygen(), newFound(), newJoin(), newMember(), newUpgrade(), newStatus(),
 		newValidator(), newAggregator(), newAgent(),
 		newTask(), newContribute(), newTrain(),
 		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(),

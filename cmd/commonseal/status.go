@@ -118,6 +118,9 @@ func describe(h *home.Home, process *monitor.Status) string {
 		state = "not ready: " + process.Waiting
 	}
 	line("process", "%s; height %d, %d peers", state, process.Height, process.Peers)
+	if process.Block != "" {
+		line("block", "%s", process.Block)
+	}
 	for _, j := range process.Jobs {
 		waiting := ""
 		if j.Waiting != "" {

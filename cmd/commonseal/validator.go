@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,28 +58,49 @@ func runValidator(ctx context.Context, p process) (err error) {
 	if err := prepareChain(h, state.Height()); err != nil {
 		return err
 	}
+	var known chain.Signatures
+	rules := ledger.Verifier(known.Verify)
+	v := &validator{state: state}
+	config := chain.Config{
+		Home: h.ChainDir(),
+		App: chain.App{Tree: state, Genesis: genesisWrites, Apply: rules.Apply, Check: rules.Check,
+			Contacts: ledger.Contacts, Upgrade: ledger.UpgradeAt, Known: ledger.Protocol},
+		Listen: h.Node.P2P.Listen, Peers: h.Node.P2P.Peers,
+		CommitTimeout: h.Node.TimeoutCommit,
+		Life:          chain.Life{Keep: h.Node.Keep, Every: cmp.Or(h.Node.Snapshots, home.DefaultSnapshots)},
+		Log:           p.log.With("part", "chain"),
+	}
+	if h.Node.Late {
+		if v.late, err = newLatecomer(h, id, p.log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, v.late.close()) }()
+		if config.Trust, err = h.Node.Trusted(); err != nil {
+			return err
+		}
+		if config.Sources, err = v.late.sources(ctx, state.Height(), config.Every); err != nil {
+			if ctx.Err() != nil {
+				return nil // told to stop before it was let in
+			}
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", h.Node.Listen)
 	if err != nil {
 		return fmt.Errorf("listen in %s: %w", filepath.Join(h.Dir, "node.yaml"), err)
 	}
-	var known chain.Signatures
-	rules := ledger.Verifier(known.Verify)
-	node, err := chain.Open(chain.Config{
-		Home:   h.ChainDir(),
-		App:    chain.App{Tree: state, Genesis: genesisWrites, Apply: rules.Apply, Check: rules.Check},
-		Listen: h.Node.P2P.Listen, Peers: h.Node.P2P.Peers,
-		CommitTimeout: h.Node.TimeoutCommit,
-		Log:           p.log.With("part", "chain"),
-	})
+	node, err := chain.Open(config)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	v.node = node
 	admit := func(key ledger.Key) (string, bool) { return ledger.Peer(state.View(), key) }
 	door := gate.NewDoor(id, admit, p.log.With("part", "door"))
 	server := grpc.NewServer(door.Options()...)
 	gate.Serve(server, node, record{state, node})
-	v := &validator{node: node, state: state}
+	gate.ServeLight(server, node.LightBlock)
 	p.monitor.Register(v)
+	p.monitor.Metrics().MustRegister(ledgerMetrics{node.Stats}) // panics on a name registered twice; these are not
 	return v.run(ctx, server, door, listener)
 }
 
@@ -120,6 +142,7 @@ const silence = 90 * time.Second
 type validator struct {
 	node  *chain.Node
 	state *tree.Tree
+	late  *latecomer // nil: it is one of the founding
 
 	mu    sync.Mutex // guards block, which run writes
 	block time.Time  // when this machine saw the last block
@@ -129,13 +152,14 @@ type validator struct {
 func (v *validator) run(ctx context.Context, server *grpc.Server, door *gate.Door, listener net.Listener) error {
 	inside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ended := make(chan error, 4)
+	ended := make(chan error, 5)
 	var parts sync.WaitGroup
 	for _, part := range []func() error{
 		func() error { return v.node.Run(inside) },
 		func() error { return serve(server, listener) },
 		func() error { return door.Run(inside, v.node.Wait) },
 		func() error { return v.watch(inside) },
+		func() error { return v.introduce(inside) },
 	} {
 		parts.Go(func() { ended <- part() })
 	}
@@ -153,6 +177,17 @@ func (v *validator) run(ctx context.Context, server *grpc.Server, door *gate.Doo
 		}
 	}
 	return err
+}
+
+// introduce makes a latecomer known.
+func (v *validator) introduce(ctx context.Context) error {
+	if v.late != nil {
+		if err := v.late.introduce(ctx, v.node); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // watch notes when blocks come.
@@ -185,7 +220,7 @@ func (v *validator) Ready() error {
 // Status is where the chain stands.
 func (v *validator) Status() monitor.Status {
 	root := v.state.Root()
-	return monitor.Status{Height: v.node.Height(), Root: fmt.Sprintf("%x", root), Peers: v.node.Peers()}
+	return monitor.Status{Height: v.node.Height(), Root: fmt.Sprintf("%x", root), Block: v.node.Tip().String(), Peers: v.node.Peers()}
 }
 
 // A record answers from a tree for the door.

@@ -104,6 +104,9 @@ func (r *Replay) Block(block, commit []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := ledger.Supported(r.state.View(), b.Height, ledger.Protocol); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
 	in := content(b)
 	out := ledger.Apply(flatView{r.flat, r.state.View()}, in)
 	root, err := r.state.Stage(b.Height, out)

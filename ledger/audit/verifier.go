@@ -72,7 +72,8 @@ func (v *Verifier) Verify(block, commit []byte) (ledger.Block, ledger.Digest, er
 
 // content is what the ledger has of a block.
 func content(b *types.Block) ledger.Block {
-	return ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes()}
+	return ledger.Block{Height: b.Height, Time: b.Time.UnixMilli(), Txs: b.Txs.ToSliceOfBytes(),
+		Misbehaved: misbehaved(b.Evidence.Evidence)}
 }
 
 // verify returns a block as the consensus engine has it, and its commit.

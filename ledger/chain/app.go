@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -21,6 +22,14 @@ type App struct {
 	Genesis func(state []byte) ([]ledger.Write, error)
 	Apply   func(ledger.View, ledger.Block) ledger.Outcome
 	Check   func(view ledger.View, now int64, tx []byte) ledger.Result
+
+	// Contacts are peers beside those of [Config]; nil: there are none.
+	Contacts func(ledger.View) []ledger.Contact
+	// Upgrade is by which version of the rules the block of a height is made, in
+	// the state before it, and Known the last version that Apply knows; nil: there
+	// is one version.
+	Upgrade func(ledger.View, int64) ledger.Upgrade
+	Known   uint64
 }
 
 // application is an App as CometBFT drives it (ABCI 2.0).
@@ -33,11 +42,20 @@ type App struct {
 // error from FinalizeBlock or Commit is a fault of this machine, and the node
 // halts, as it must before its state differs from the others'.
 type application struct {
-	abci.BaseApplication // for snapshots, of which there are none: blocks are kept from genesis
+	abci.BaseApplication // for vote extensions, which there are none of
 	App
+	Life
 
-	door  *door
-	peers []string // of whom connections are accepted
+	door     *door
+	peers    []string // of the configuration
+	log      *slog.Logger
+	shelf    *shelf      // nil: there are no snapshots
+	headers  *headers    // nil: it does not begin with a snapshot
+	faults   chan error  // what ends this validator
+	fetching atomic.Bool // blocks are fetched, not made
+
+	counts    counts
+	restoring restoring // of the one goroutine that syncs
 
 	mu        sync.Mutex
 	view      ledger.View // committed
@@ -51,7 +69,8 @@ type application struct {
 }
 
 func newApplication(a App, d *door, peers []string) *application {
-	return &application{App: a, door: d, peers: peers, view: a.Tree.View(), height: a.Tree.Height(), committed: make(chan struct{})}
+	return &application{App: a, door: d, peers: peers, log: slog.New(slog.DiscardHandler), faults: make(chan error, 1),
+		view: a.Tree.View(), height: a.Tree.Height(), committed: make(chan struct{})}
 }
 
 // resume sets the time of the block the state stands at, after a start.
@@ -61,33 +80,18 @@ func (a *application) resume(now int64) {
 	a.now = now
 }
 
-// Query answers CometBFT's question whether to let a peer in, and nothing else:
-// only the listed validators, whatever key another one proves.
-func (a *application) Query(_ context.Context, req *abci.RequestQuery) (*abci.ResponseQuery, error) {
-	if strings.HasPrefix(req.Path, "/p2p/filter/addr/") { // it proves no key yet
-		return &abci.ResponseQuery{}, nil
-	}
-	if id, ok := strings.CutPrefix(req.Path, "/p2p/filter/id/"); ok {
-		for _, peer := range a.peers {
-			if strings.HasPrefix(peer, id+"@") {
-				return &abci.ResponseQuery{}, nil
-			}
-		}
-	}
-	return &abci.ResponseQuery{Code: uint32(ledger.Forbidden), Log: "not a listed validator"}, nil
-}
-
 // Info is where this machine's state stands. CometBFT replays blocks from there,
 // so the state may lag behind the stored blocks, by a crash, and never leads.
 func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	a.door.enter()
 	defer a.door.leave()
 	height := a.Tree.Height()
+	version := a.versionAt(a.Tree.View(), height+1)
 	if height < 1 { // at height 0 it sends InitChain, again if need be
-		return &abci.ResponseInfo{}, nil
+		return &abci.ResponseInfo{AppVersion: version}, nil
 	}
 	root := a.Tree.Root()
-	return &abci.ResponseInfo{LastBlockHeight: height, LastBlockAppHash: root[:]}, nil
+	return &abci.ResponseInfo{LastBlockHeight: height, LastBlockAppHash: root[:], AppVersion: version}, nil
 }
 
 // InitChain writes the genesis state. After a crash before block 1 it is called
@@ -126,17 +130,24 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 	}
 	view, _, now := a.last()
 	r := a.Check(view, now, req.Tx)
+	if req.Type == abci.CheckTxType_New {
+		a.counts.results(false, r)
+	}
 	return &abci.ResponseCheckTx{Code: uint32(r.Code), Log: r.Detail}, nil
 }
 
 // FinalizeBlock applies a decided block and stages what it changes. A refused
-// transaction is a result code. Misbehavior and the votes of the last commit have
-// no consequences in this version, so a replay needs the blocks alone.
+// transaction is a result code. The votes of the last commit have no consequences,
+// so a replay needs the blocks alone.
 func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	a.door.enter()
 	defer a.door.leave()
-	now := req.Time.UnixMilli() // the header's: the machine's clock is no part of a state
-	out := a.execute(ledger.Block{Height: req.Height, Time: now, Txs: req.Txs})
+	a.counts.begin()
+	block := blockOf(req)
+	if err := a.refuse(req.Height); err != nil {
+		return nil, err
+	}
+	out := a.execute(block)
 	if len(out.Results) != len(req.Txs) {
 		return nil, fmt.Errorf("chain: block %d: %d results for %d transactions: a fault in this program", req.Height, len(out.Results), len(req.Txs))
 	}
@@ -145,19 +156,21 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		return nil, fmt.Errorf("chain: block %d: %w", req.Height, err)
 	}
 	a.mu.Lock()
-	a.staged = now
+	a.staged = block.Time
 	a.mu.Unlock()
+	a.counts.results(true, out.Results...)
 	results := make([]*abci.ExecTxResult, len(out.Results))
 	for i, r := range out.Results {
 		// CometBFT hashes the code into the next header; the detail is for people.
 		results[i] = &abci.ExecTxResult{Code: uint32(r.Code), Log: r.Detail}
 	}
 	a.pass("finalized")
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:]}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: root[:],
+		ValidatorUpdates: updates(out.Powers), ConsensusParamUpdates: a.upgrade(req.Height)}, nil
 }
 
-// Commit makes the staged block durable. RetainHeight 0: every block is kept, an
-// auditor replays from genesis.
+// Commit makes the staged block durable, and says from which height on CometBFT
+// keeps blocks.
 func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
 	a.door.enter()
 	defer a.door.leave()
@@ -169,8 +182,11 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	a.mu.Lock()
 	now := a.staged
 	a.mu.Unlock()
+	a.counts.committed()
 	a.publish(now)
-	return &abci.ResponseCommit{}, nil
+	a.snapshot()
+	a.foresee()
+	return &abci.ResponseCommit{RetainHeight: a.retain()}, nil
 }
 
 // pass is a point at which a test may crash the process.

@@ -66,7 +66,7 @@ func load(b *testing.B, accounts int) (sum usage) {
 		p[i].reach(p[0].at())
 	}
 	began := time.Now().Add(signing)
-	txs := sign(accounts, began)
+	txs := signedTransfers(accounts, began)
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	if time.Now().After(began) {
@@ -100,7 +100,7 @@ func load(b *testing.B, accounts int) (sum usage) {
 // sign makes the transactions to be offered from a time on. Each expires some
 // seconds after it is offered, as if it were signed then, so that there is
 // something to forget.
-func sign(accounts int, began time.Time) [][]byte {
+func signedTransfers(accounts int, began time.Time) [][]byte {
 	var keys []ed25519.PrivateKey
 	for i := range uint32(signers) {
 		keys = append(keys, transferKey(i))

@@ -24,6 +24,12 @@ type Config struct {
 	// Zero means 1 s.
 	CommitTimeout time.Duration
 
+	Life
+	// Sources, two at least, are other validators to ask for headers, when this one
+	// begins with a snapshot instead of all blocks; none: it fetches all blocks.
+	Sources []Source
+	Trust   Trust // where their headers begin
+
 	Log *slog.Logger // nil drops everything
 }
 
@@ -31,6 +37,7 @@ const (
 	heartbeat     = 30 * time.Second // between blocks when nothing happens: block time is what deadlines are in
 	commitTimeout = time.Second
 	redial        = 10 * time.Second
+	discover      = 5 * time.Second // that snapshots are waited for, again and again; CometBFT takes no less
 )
 
 // comet is CometBFT's configuration. What is not set is its default; there is no
@@ -49,14 +56,16 @@ func (c Config) comet() (*cfg.Config, error) {
 	out.RPC.Unsafe = false
 	out.Instrumentation.Prometheus = false
 
-	// Peers are the validators of the genesis file's owners: a closed list of
-	// private addresses, both ways, and who is not in it is refused (see Query).
+	// Peers are validators: those of the genesis file's owners, a closed list of
+	// private addresses, both ways, and those of the ledger. Who is neither is
+	// refused (see Query).
 	out.P2P.ListenAddress = "tcp://" + c.Listen
 	out.P2P.PersistentPeers = strings.Join(c.Peers, ",")
 	out.P2P.PexReactor = false
 	out.P2P.AddrBookStrict = false
 	out.P2P.AllowDuplicateIP = true
 	out.FilterPeers = true
+	out.P2P.MaxNumInboundPeers = ledger.MaxPowers // and those that do not attend yet wait for a place
 
 	// An index of transactions is never pruned and doubles the disk; nobody asks it.
 	out.TxIndex.Indexer = "null"

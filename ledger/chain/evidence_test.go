@@ -3,7 +3,7 @@ package chain
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"fmt"
+	"slices"
 	"testing"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -12,35 +12,23 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-// A validator signs two blocks of one height. What shows it is gossiped, goes
-// into a block that the others sign, and the chain goes on with one block a height.
-func TestDoubleVoteIsEvidence(t *testing.T) {
-	specs, _ := founded(t, 4)
-	var nodes []*Node
-	for _, spec := range specs {
-		n, _ := run(t, spec)
-		nodes = append(nodes, n)
-	}
-	together(t, nodes, []byte("a=1"))
-	honest := nodes[0]
-	at := honest.Height() - 1 // the application is ahead of what CometBFT has written down, by one at most
-	atLeast(t, nodes[1], at+1)
-	meta := honest.comet.BlockStore().LoadBlockMeta(at)
-	seed := sha256.Sum256(fmt.Appendf(nil, "vote %d", 3)) // as founded made it
-	cheat := ed25519.NewKeyFromSeed(seed[:])
-	validators := validatorsOf(honest)
-	index, cheater := int32(-1), (*types.Validator)(nil)
-	for i, v := range validators.Validators {
-		if string(v.PubKey.Bytes()) == string(cheat.Public().(ed25519.PublicKey)) {
-			index, cheater = int32(i), v
-		}
-	}
-	if cheater == nil {
-		t.Fatal("the cheat is no validator")
-	}
+// A validator signs two blocks of one height. The evidence costs it its power on
+// all of them alike, and an auditor has the same from the blocks.
+func TestDoubleVoterIsRemoved(t *testing.T) {
+	c := consort(t, 4, 0)
+	c.start(asIs, 0, 1, 2, 3)
+	c.record("ann", &ledger.Renew{TLS: public(keyOf("tls", "ann")), Address: "ann.example:1"})
+	n := c.nodes[0]
+	at := n.Height() - 1 // the application is ahead of what CometBFT has written down, by one at most
+	atLeast(t, c.nodes[1], at+1)
+	cheat := keyOf("vote", "v3")
+	meta := n.comet.BlockStore().LoadBlockMeta(at)
+	validators := validatorsOf(n)
+	address := ledger.AddressOf(public(cheat))
+	index, _ := validators.GetByAddress(address[:])
 	vote := func(block string) *types.Vote {
 		hash := sha256.Sum256([]byte(block))
-		v := &types.Vote{Type: cmtproto.PrecommitType, Height: at, Timestamp: meta.Header.Time, ValidatorAddress: cheater.Address, ValidatorIndex: index,
+		v := &types.Vote{Type: cmtproto.PrecommitType, Height: at, Timestamp: meta.Header.Time, ValidatorAddress: address[:], ValidatorIndex: index,
 			BlockID: types.BlockID{Hash: hash[:], PartSetHeader: types.PartSetHeader{Total: 1, Hash: hash[:]}}}
 		v.Signature = ed25519.Sign(cheat, types.VoteSignBytes(testChain, v.ToProto()))
 		return v
@@ -49,20 +37,41 @@ func TestDoubleVoteIsEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nodes[1].comet.EvidencePool().AddEvidence(ev); err != nil {
+	if err := c.nodes[1].comet.EvidencePool().AddEvidence(ev); err != nil {
 		t.Fatal(err)
 	}
-	for round := 0; ; round++ { // each block's proposer is another, and evidence needs a gossip to reach it
-		together(t, nodes, fmt.Appendf(nil, "b=%d", round))
-		for h := at + 1; h <= honest.Height(); h++ {
-			if b := honest.comet.BlockStore().LoadBlock(h); len(b.Evidence.Evidence) == 1 {
-				compareBlocks(t, nodes, h)
-				return
-			}
-		}
+	want := []string{"v0", "v1", "v2"}
+	for round := 0; !slices.Equal(powers(n), want); round++ {
 		if round == 20 {
+			t.Fatal("the double voter still signs")
+		}
+		c.record("ann", &ledger.Renew{TLS: public(keyOf("tls", "ann")), Address: freshAddress(round)})
+	}
+	c.alike()
+	for i, n := range c.nodes {
+		m, ok := ledger.MisbehaviourOf(n.Tree().View(), public(cheat))
+		if !ok || m.Height != at || m.Kind != ledger.DoubleVote || !slices.Equal(powers(n), want) {
+			t.Errorf("validator %d recorded %v, %v; %q sign", i, m, ok, powers(n))
+		}
+	}
+	// What an auditor makes of the block that has the evidence.
+	for height := at + 1; ; height++ {
+		if height > n.Height() {
 			t.Fatal("no block has the evidence")
 		}
+		b := n.comet.BlockStore().LoadBlock(height)
+		if b == nil || len(b.Evidence.Evidence) == 0 {
+			continue
+		}
+		before, err := n.Tree().At(height - 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := ledger.Apply(before, audited(t, n, height))
+		if len(out.Powers) != 1 || out.Powers[0].Name != "v3" || out.Powers[0].Power != 0 {
+			t.Errorf("an auditor has %v changed by block %d", out.Powers, height)
+		}
+		return
 	}
 }
 
@@ -73,18 +82,4 @@ func validatorsOf(n *Node) *types.ValidatorSet {
 		out = append(out, types.NewValidator(v.PubKey, v.Power))
 	}
 	return types.NewValidatorSet(out)
-}
-
-// compareBlocks holds all validators to one block of a height.
-func compareBlocks(t *testing.T, nodes []*Node, height int64) {
-	t.Helper()
-	var first ledger.Digest
-	for i, n := range nodes {
-		atLeast(t, n, height)
-		hash := ledger.Digest(n.comet.BlockStore().LoadBlockMeta(height).BlockID.Hash)
-		if i > 0 && hash != first {
-			t.Errorf("validator %d has block %x of height %d, the first %x", i, hash, height, first)
-		}
-		first = hash
-	}
 }

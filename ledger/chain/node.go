@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 	"github.com/cometbft/cometbft/libs/pubsub"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
-	"github.com/cometbft/cometbft/state"
+	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/commonseal/commonseal/ledger/tree"
@@ -47,13 +48,12 @@ var (
 
 // A Node is a validator. Its methods may be called at the same time.
 type Node struct {
-	app       *application
-	databases *databases
-	comet     *node.Node
-	consensus *consensus.State
-	states    state.Store
-	redial    []string
-	log       *slog.Logger
+	app        *application
+	databases  *databases
+	comet      *node.Node
+	consensus  *consensus.State
+	validators sm.Store // who signs which height
+	log        *slog.Logger
 
 	callers sync.RWMutex // held by who reads, so that nothing closes under them
 	stopped bool
@@ -90,15 +90,31 @@ func open(c Config, failpoint func(name string)) (*Node, error) {
 	dbs := &databases{door: d}
 	app := newApplication(c.App, d, c.Peers)
 	app.failpoint = failpoint
+	app.Life, app.log = c.Life, c.Log
+	if app.shelf, err = openShelf(filepath.Join(c.Home, "snapshots")); err != nil {
+		return nil, err
+	}
+	var options []node.Option
+	if len(c.Sources) > 0 {
+		if app.headers, err = newHeaders(doc, c.Trust, c.Sources, logger{c.Log}); err != nil {
+			return nil, err
+		}
+		config.StateSync.Enable = true // CometBFT does it once, when it has no blocks
+		config.StateSync.DiscoveryTime = discover
+		options = append(options, node.StateProvider(app.headers))
+	}
+	if err := app.supported(app.height + 1); err != nil {
+		return nil, err
+	}
 	comet, err := node.NewNode(config, voter, peerKey,
 		// A lock for each connection, not one for all: CheckTx must not hold up consensus.
 		proxy.NewConnSyncLocalClientCreator(app),
 		func() (*types.GenesisDoc, error) { return doc, nil },
-		dbs.provide, node.DefaultMetricsProvider(config.Instrumentation), logger{c.Log})
+		dbs.provide, node.DefaultMetricsProvider(config.Instrumentation), logger{c.Log}, options...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chain: open: %w", err), dbs.close())
 	}
-	n := &Node{app: app, databases: dbs, comet: comet, redial: c.Peers, log: c.Log, stop: make(chan struct{}), ready: make(chan struct{})}
+	n := &Node{app: app, databases: dbs, comet: comet, log: c.Log, stop: make(chan struct{}), ready: make(chan struct{})}
 	// CometBFT says that consensus died to its log only; this is the way to wait
 	// for it.
 	env, err := comet.ConfigureRPC()
@@ -109,7 +125,7 @@ func open(c Config, failpoint func(name string)) (*Node, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("chain: open: not the CometBFT this is written for"), dbs.close())
 	}
-	n.consensus, n.states = rounds, env.StateStore
+	n.consensus, n.validators = rounds, env.StateStore
 	n.app.resume(n.lastTime(doc))
 	return n, nil
 }
@@ -127,8 +143,12 @@ func loadGenesis(c *cfg.Config) (*types.GenesisDoc, error) {
 	return doc, nil
 }
 
-// lastTime is the time of the block the state stands at, in Unix milliseconds.
+// lastTime is the time of the block the state stands at, in Unix milliseconds. Of
+// the block of a snapshot there is only what CometBFT noted.
 func (n *Node) lastTime(doc *types.GenesisDoc) int64 {
+	if s, err := n.validators.Load(); err == nil && s.LastBlockHeight == n.app.Tree.Height() && s.LastBlockHeight > 0 {
+		return s.LastBlockTime.UnixMilli()
+	}
 	if meta := n.comet.BlockStore().LoadBlockMeta(n.app.Tree.Height()); meta != nil {
 		return meta.Header.Time.UnixMilli()
 	}
@@ -145,6 +165,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
 	}
+	n.app.fetching.Store(true)
 	if err := n.comet.Start(); err != nil {
 		return errors.Join(fmt.Errorf("chain: start: %w", err), n.close())
 	}
@@ -168,6 +189,7 @@ func (n *Node) attend(begins types.Subscription, halted chan<- struct{}) {
 			return // the node stopped before
 		}
 	}
+	n.app.fetching.Store(false)
 	close(n.ready)
 	n.consensus.Wait()
 	close(halted)
@@ -191,9 +213,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	}
 }
 
-// watch returns when ctx ends or consensus halts. Meanwhile it dials: CometBFT
-// gives a persistent peer up after some hours, and the intervals before that are
-// hours long.
+// watch returns when ctx ends or consensus halts. Meanwhile it keeps connections.
 func (n *Node) watch(ctx context.Context, halted <-chan struct{}) error {
 	tick := time.NewTicker(redial)
 	defer tick.Stop()
@@ -201,15 +221,17 @@ func (n *Node) watch(ctx context.Context, halted <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case err := <-n.app.faults:
+			return err
 		case <-halted:
-			return ErrHalted
+			select {
+			case err := <-n.app.faults: // the cause
+				return err
+			default:
+				return ErrHalted
+			}
 		case <-tick.C:
-			if n.comet.Switch().Peers().Size() == len(n.redial) {
-				continue
-			}
-			if err := n.comet.Switch().DialPeersAsync(n.redial); err != nil {
-				n.log.Warn("dial validators", "err", err)
-			}
+			n.meet()
 		}
 	}
 }
@@ -222,6 +244,7 @@ func (n *Node) close() error {
 		close(n.stop)
 	}
 	n.callers.Unlock()
+	n.app.shelf.close()
 	return n.databases.close()
 }
 

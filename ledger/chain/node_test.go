@@ -23,11 +23,19 @@ import (
 // it and returns what Run did.
 func run(t *testing.T, spec childSpec) (*Node, func() error) {
 	t.Helper()
+	return runAs(t, spec, func(*Config) {})
+}
+
+// runAs is run with something of the configuration changed.
+func runAs(t *testing.T, spec childSpec, change func(*Config)) (*Node, func() error) {
+	t.Helper()
 	state, err := tree.Open(filepath.Join(spec.Home, "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(Config{Home: spec.Home, App: testApp(state), Listen: spec.Listen, Peers: spec.Peers, CommitTimeout: 10 * time.Millisecond})
+	c := Config{Home: spec.Home, App: testApp(state), Listen: spec.Listen, Peers: spec.Peers, CommitTimeout: 10 * time.Millisecond}
+	change(&c)
+	n, err := Open(c)
 	if err != nil {
 		t.Fatal(errors.Join(err, state.Close()))
 	}
@@ -41,6 +49,22 @@ func run(t *testing.T, spec childSpec) (*Node, func() error) {
 	})
 	t.Cleanup(func() { stop() })
 	return n, stop
+}
+
+// openOnly opens a validator and returns why that is not possible.
+func openOnly(t *testing.T, spec childSpec, change func(*Config)) error {
+	t.Helper()
+	state, err := tree.Open(filepath.Join(spec.Home, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	c := Config{Home: spec.Home, App: testApp(state), Listen: spec.Listen, Peers: spec.Peers}
+	change(&c)
+	if _, err = Open(c); err == nil {
+		t.Fatal("it opens")
+	}
+	return err
 }
 
 // atLeast waits until a validator has committed a height.

@@ -20,7 +20,7 @@ var tooLarge = ledger.Result{Code: ledger.OverLimit, Detail: "a transaction has 
 func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	a.door.enter()
 	defer a.door.leave()
-	block := ledger.Block{Height: req.Height, Time: req.Time.UnixMilli()}
+	block := ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Misbehaved: misbehaved(req.Misbehavior)}
 	var size int64
 	for _, tx := range req.Txs {
 		if len(tx) > ledger.MaxTx {
@@ -65,7 +65,7 @@ func (a *application) ProcessProposal(_ context.Context, req *abci.RequestProces
 			return no, nil
 		}
 	}
-	out := a.execute(ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Txs: req.Txs})
+	out := a.execute(ledger.Block{Height: req.Height, Time: req.Time.UnixMilli(), Txs: req.Txs, Misbehaved: misbehaved(req.Misbehavior)})
 	if len(acceptedOf(req.Txs, out.Results)) != len(req.Txs) {
 		return no, nil
 	}

@@ -51,6 +51,9 @@ func (n *Node) signRoot(ctx context.Context, r *ledger.Receipt, height int64, ro
 			return err
 		}
 		header, commit, err := n.header(at)
+		if at == height && errors.Is(err, ErrNoBlock) {
+			continue // that of the snapshot this validator began with
+		}
 		if err != nil {
 			return err
 		}

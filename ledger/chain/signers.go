@@ -15,7 +15,7 @@ func (n *Node) Signers(height int64) ([]ledger.Power, error) {
 		return nil, err
 	}
 	defer leave()
-	set, err := n.states.LoadValidators(height)
+	set, err := n.validators.LoadValidators(height)
 	if err != nil {
 		return nil, fmt.Errorf("%w: validators of height %d: %v", ErrNoBlock, height, err)
 	}

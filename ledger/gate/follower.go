@@ -220,6 +220,9 @@ func (f *Follower) take(o offer) (lie, fault error) {
 	if ours := f.replica.Root(); ours != before {
 		return nil, &RootError{Height: height, Ours: ours, Signed: before}
 	}
+	if err := ledger.Supported(f.View(), block.Height, ledger.Protocol); err != nil {
+		return nil, fmt.Errorf("gate: %w", err)
+	}
 	out := f.rules.Apply(f.View(), block)
 	if _, err := f.replica.Stage(block.Height, out); err != nil {
 		return nil, fmt.Errorf("gate: block %d: %w", block.Height, err)

@@ -43,6 +43,9 @@ func (t *Tree) At(height int64) (*Snapshot, error) {
 	var row []byte
 	err := s.use(func() (err error) {
 		row, err = get(s.txn, commitRow)
+		if err == nil && row == nil {
+			err = errors.New("it is before the snapshot that this one was restored from")
+		}
 		return err
 	})
 	if err != nil {

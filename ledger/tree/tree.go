@@ -86,7 +86,12 @@ func openSized(dir string, size int64) (*Tree, error) {
 		return nil, fmt.Errorf("open state in %q: %w", dir, err)
 	}
 	t := &Tree{db: db, limit: int(MaxChanges * size / memtable)}
-	if err := t.load(); err != nil {
+	t.reads.pins = map[uint64]int{}
+	err = dropUnfinished(db)
+	if err == nil {
+		err = t.load()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open state in %q: %w", dir, err), db.Close())
 	}
 	return t, nil
@@ -133,7 +138,6 @@ func (t *Tree) load() error {
 	if t.log, err = loadLog(txn, last.Log.Size); err != nil {
 		return err
 	}
-	t.reads.pins = map[uint64]int{}
 	t.held.Store(&[]*commit{&last})
 	return nil
 }

@@ -41,7 +41,8 @@ type Home struct {
 	Dir     string
 	Node    Node
 	Genesis Genesis
-	Member  ledger.Member // as in the genesis
+	Member  ledger.Member // as in the genesis, or in its member file if it joined later
+	P2P     string        // where validators reach one that joined later, as its member file says
 	Keys    Keys
 }
 
@@ -60,8 +61,13 @@ func Open(dir string) (*Home, error) {
 		return nil, err
 	}
 	member, err := memberOf(genesis, keys)
+	p2p := ""
 	if err != nil {
-		return nil, err
+		late, no := lateMember(dir, keys)
+		if no != nil {
+			return nil, err
+		}
+		member, p2p = late.Member, late.P2P
 	}
 	node, err := readNode(filepath.Join(dir, nodeFile))
 	if err != nil {
@@ -70,7 +76,7 @@ func Open(dir string) (*Home, error) {
 	if err := node.belongs(genesis, member); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, nodeFile), err)
 	}
-	return &Home{Dir: dir, Node: node, Genesis: genesis, Member: member, Keys: keys}, nil
+	return &Home{Dir: dir, Node: node, Genesis: genesis, Member: member, P2P: p2p, Keys: keys}, nil
 }
 
 // memberOf is the member of the genesis that has the keys.

@@ -276,7 +276,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"timeout_commit: 1s", "timeout_commit: 2m", "timeout_commit: 2m0s"},
 		{"monitor: 127.0.0.1:0", "monitor: 0.0.0.0:9000", "it would tell others"},
 		{"monitor: 127.0.0.1:0", "monitor: localhost:9000", "it would tell others"},
-		{"monitor:", "monitr:", `:21:1: unknown field "monitr"`},
+		{"monitor:", "monitr:", `:24:1: unknown field "monitr"`},
 		{"- name: val2", "- name: val1", "val1 is there twice"},
 		{"@val2.example:26656", "@:26656", "is not HOST:PORT"},
 		{"  peers:", "  peers: [x]\n  others:", "unknown field"},

@@ -90,6 +90,9 @@ type Places struct {
 	// TimeoutCommit is how long a validator waits for the last votes on a block.
 	// Zero means 1 s.
 	TimeoutCommit time.Duration
+	// Trust is the block where one that joins later begins to follow headers,
+	// HEIGHT:HASH; empty: block 1.
+	Trust string
 }
 
 // Join puts a consortium into a member's home: the genesis as it is, and a
@@ -111,14 +114,19 @@ func Join(dir, genesisName, networkName string, places Places) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	if had, err := ReadGenesis(filepath.Join(dir, GenesisFile)); err == nil && had.Fingerprint() != g.Fingerprint() {
-		return nil, fmt.Errorf("%s is in the consortium %s already; a home has one: make another with keygen", dir, had.Chain)
-	}
 	node, err := newNode(&g, m, keys, network, places)
 	if err != nil {
 		return nil, err
 	}
-	if err := node.belongs(g, m); err != nil {
+	return writeJoined(dir, &g, m, node)
+}
+
+// writeJoined writes what makes a home one of a consortium.
+func writeJoined(dir string, g *Genesis, m ledger.Member, node Node) (*Home, error) {
+	if had, err := ReadGenesis(filepath.Join(dir, GenesisFile)); err == nil && had.Fingerprint() != g.Fingerprint() {
+		return nil, fmt.Errorf("%s is in the consortium %s already; a home has one: make another with keygen", dir, had.Chain)
+	}
+	if err := node.belongs(*g, m); err != nil {
 		return nil, err
 	}
 	b, err := node.Append(nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/commonseal/commonseal/ledger"
+	"github.com/commonseal/commonseal/ledger/chain"
 )
 
 // A Node is how a process is reached, and reaches others: its node.yaml.
@@ -25,7 +26,27 @@ type Node struct {
 	// TimeoutCommit is how long a validator waits for the last votes on a block.
 	TimeoutCommit time.Duration `yaml:"timeout_commit,omitempty"`
 	Monitor       string        `yaml:"monitor"` // loopback; port 0 is any
+	// Late says that the member was admitted after the founding. Its validator
+	// begins with a snapshot.
+	Late bool `yaml:"late,omitempty"`
+	// Trust is a block that somebody vouches for, HEIGHT:HASH, where a late validator
+	// begins to follow headers; empty: block 1, as the founders signed it.
+	Trust string `yaml:"trust,omitempty"`
+	// Keep is how many of the last blocks a validator keeps; 0 keeps all. One
+	// validator at least must keep all, for auditors. Receipts are proved either way.
+	Keep int64 `yaml:"keep,omitempty"`
+	// Snapshots is how many blocks there are between the snapshots that a validator
+	// makes for those who join later; 0 is DefaultSnapshots.
+	Snapshots int64 `yaml:"snapshots,omitempty"`
 }
+
+const (
+	// MinKeep is how many blocks a validator keeps at least: those that its disk may
+	// not have yet when the power fails, and some to spare.
+	MinKeep = 1000
+	// DefaultSnapshots is how many blocks there are between snapshots.
+	DefaultSnapshots = 1000
+)
 
 // A P2P is how a validator reaches validators.
 type P2P struct {
@@ -45,7 +66,10 @@ func (d Door) Key() ledger.Key { return ledger.Key(d.TLS) }
 
 const nodeComment = `How this process is reached, and reaches others. Edit addresses at will, for
 example listen: 0.0.0.0:7443 behind a NAT; they are read when it starts.
-monitor is for this machine alone: /healthz, /readyz, /metrics and /status.`
+monitor is for this machine alone: /healthz, /readyz, /metrics and /status.
+A validator keeps all blocks, unless keep: 100000, say, keeps the last ones only: one
+validator at least must keep all. snapshots: 1000 is how many blocks there are between
+the snapshots that those who join later begin with.`
 
 // Append adds the file of n to dst.
 func (n *Node) Append(dst []byte) ([]byte, error) {
@@ -79,6 +103,14 @@ func (n *Node) belongs(g Genesis, m ledger.Member) error {
 		return errors.New("p2p: validators, and nobody else, have it")
 	case n.TimeoutCommit < 0 || n.TimeoutCommit > time.Minute:
 		return fmt.Errorf("timeout_commit: %v; give up to 1m", n.TimeoutCommit)
+	case n.Keep != 0 && n.Keep < MinKeep:
+		return fmt.Errorf("keep: %d blocks; give %d at least, or leave it out to keep all", n.Keep, MinKeep)
+	case n.Trust != "" && !n.Late:
+		return errors.New("trust: those who joined later, and nobody else, have it")
+	case n.Snapshots < 0:
+		return fmt.Errorf("snapshots: every %d blocks; give 1 at least, or leave it out for %d", n.Snapshots, DefaultSnapshots)
+	case (n.Keep != 0 || n.Snapshots != 0) && !roles.Has(ledger.Validator):
+		return errors.New("keep, snapshots: validators, and nobody else, have them")
 	case len(n.Doors) < MinValidators:
 		return fmt.Errorf("doors: %d; name %d validators at least, so that one cannot hide blocks", len(n.Doors), MinValidators)
 	}
@@ -87,10 +119,21 @@ func (n *Node) belongs(g Genesis, m ledger.Member) error {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
+	if _, err := n.Trusted(); err != nil {
+		return fmt.Errorf("trust: %w", err)
+	}
 	if err := CheckLoopback(n.Monitor); err != nil {
 		return fmt.Errorf("monitor: %w", err)
 	}
 	return errors.Join(n.checkDoors(g), n.checkP2P(g))
+}
+
+// Trusted is the block that somebody vouches for, the zero value if none is named.
+func (n *Node) Trusted() (chain.Trust, error) {
+	if n.Trust == "" {
+		return chain.Trust{}, nil
+	}
+	return chain.ParseTrust(n.Trust)
 }
 
 func (n *Node) checkDoors(g Genesis) error {
@@ -122,7 +165,11 @@ func (n *Node) checkP2P(g Genesis) error {
 			return fmt.Errorf("p2p: peers: %w", err)
 		}
 	}
-	if most := len(g.Validators()) - 1; len(n.P2P.Peers) > most {
+	most := len(g.Validators())
+	if !n.Late {
+		most-- // itself
+	}
+	if len(n.P2P.Peers) > most {
 		return fmt.Errorf("p2p: peers: %d, and there are %d other validators", len(n.P2P.Peers), most)
 	}
 	return nil

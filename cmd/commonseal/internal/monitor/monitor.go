@@ -39,6 +39,7 @@ type Status struct {
 	Waiting string `json:"waiting,omitempty"` // for what, unless ready
 	Height  int64  `json:"height"`            // of the last block
 	Root    string `json:"root,omitempty"`    // of the state after it, hexadecimal
+	Block   string `json:"block,omitempty"`   // HEIGHT:HASH of the last header that a validator stored
 	Peers   int    `json:"peers"`             // connections to others
 	Jobs    []Job  `json:"jobs"`
 }
