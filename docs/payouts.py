@@ -104,12 +104,13 @@ def recompute(e):
     part = lambda name: (e["rules"][name] << 32) // 10**6
     pay = collections.defaultdict(lambda: dict.fromkeys(WHAT, 0))
     rank(e, part)
-    xi, lam, cut = part("evaluate"), part("provide"), part("cut") * e["pot"] >> 32
-    pools = split(e["pot"] - cut, "123", [xi * ONE, (ONE - xi) * (ONE - lam), (ONE - xi) * lam])
-    rows(pools[2], e, pay)
-    for who, what, pool, weight in (([dict(name=n) for n in e["operators"] or []], "operator", cut, lambda x: 1),
-                                    (e["companies"], "evaluator", pools[0], lambda x: x["dividend"]),
-                                    (e["models"], "peer", pools[1], lambda x: x["incentive"])):
+    cut, xi, lam = part("cut"), part("evaluate"), part("provide")
+    rest = [cut * ONE * ONE] + [(ONE - cut) * w for w in (xi * ONE, (ONE - xi) * (ONE - lam), (ONE - xi) * lam)]
+    pools = split(e["pot"], "0123", rest)
+    rows(pools[3], e, pay)
+    for who, what, pool, weight in (([dict(name=n) for n in e["operators"] or []], "operator", pools[0], lambda x: 1),
+                                    (e["companies"], "evaluator", pools[1], lambda x: x["dividend"]),
+                                    (e["models"], "peer", pools[2], lambda x: x["incentive"])):
         for x, units in zip(who, split(pool, [x.get("model", x.get("name")) for x in who], [weight(x) for x in who])):
             pay[x["peer" if what == "peer" else "name"]][what] += units
     total = {what: sum(p[what] for p in pay.values()) for what in WHAT}
