@@ -48,7 +48,7 @@ func matches(found, weights []int64) (n int) {
 
 // onGrid is v modulo the answer grid's step, centred: what a querier reads.
 func onGrid(p *he.Profile, v *big.Int) *big.Int {
-	step, _ := p.AnswerGrid()
+	step, _ := p.AnswerGrid(0)
 	out := new(big.Int).Mod(v, step)
 	if out.Cmp(new(big.Int).Rsh(step, 1)) > 0 {
 		out.Sub(out, step)
@@ -267,7 +267,7 @@ func TestAttackSeveralWeightsInOneAnswer(t *testing.T) {
 	if n := told(serveDefences{}, powers...); n > 1 {
 		t.Errorf("an answer tells %d weights", n)
 	}
-	k, _ := p.AnswerGrid()
+	k, _ := p.AnswerGrid(0)
 	if n := told(serveDefences{}, power(first), new(big.Int).Rsh(k, 7)); n != 1 {
 		t.Errorf("a query made for the grid is told %d weights; one is due", n)
 	}
