@@ -53,6 +53,9 @@ type Company struct {
 	// Peers are the nodes that can be dialled now, by name. Safe for concurrent
 	// use.
 	Peers func() map[string]Peer
+	// Asks are the nodes that can be dialled now by a querier with this TLS key, by
+	// name: the company's own, which judges models. nil: it judges none.
+	Asks func(tls ed25519.PrivateKey) map[string]Endpoint
 	// Policy is what the company takes part in now. It is asked every round; while
 	// it cannot be read the last one stands.
 	Policy func() (Policy, error)
@@ -155,7 +158,7 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 	if err != nil {
 		return did, fmt.Errorf("agent: %w", err)
 	}
-	return did || sent || opened, ctx.Err()
+	return a.openBlends(v) || did || sent || opened, ctx.Err()
 }
 
 // reconsider reads the policy, and takes up again what an earlier one declined.
@@ -218,6 +221,23 @@ func (a *Agent) carryOut(ctx context.Context, v ledger.View, d federation.Duty) 
 		return a.opening(ctx, v, d)
 	case federation.Serve:
 		return a.serve(ctx, v, d)
+	}
+	return a.judge(ctx, v, d)
+}
+
+// judge does one duty about rankings and what they are paid for.
+func (a *Agent) judge(ctx context.Context, v ledger.View, d federation.Duty) (bool, error) {
+	switch d := d.(type) {
+	case federation.Score:
+		return a.score(ctx, v, d)
+	case federation.Rank:
+		return a.rank(ctx, v, d)
+	case federation.Reveal:
+		return a.unseal(ctx, d)
+	case federation.CloseEpoch:
+		return a.submit(ctx, &ledger.CloseEpoch{Number: d.Number})
+	case federation.Settle:
+		return a.submit(ctx, &ledger.Settle{Epoch: d.Epoch, Task: d.Task})
 	}
 	return false, fmt.Errorf("a duty of an unknown kind %T", d)
 }
