@@ -54,8 +54,9 @@ type Company struct {
 	// use.
 	Peers func() map[string]Peer
 	// Asks are the nodes that can be dialled now by a querier with this TLS key, by
-	// name: the company's own, which judges models. nil: it judges none.
-	Asks func(tls ed25519.PrivateKey) map[string]Endpoint
+	// name: the company's own, which judges models. done ends the connections. nil:
+	// it judges none.
+	Asks func(tls ed25519.PrivateKey) (nodes map[string]Endpoint, done func())
 	// Policy is what the company takes part in now. It is asked every round; while
 	// it cannot be read the last one stands.
 	Policy func() (Policy, error)

@@ -140,7 +140,8 @@ func isOverQuota(err error) bool {
 // ask puts rows to a model. Queries are numbered from 1: who is started again says
 // the same bytes, which are free as long as those who answer remember them.
 func (a *Agent) ask(ctx context.Context, v ledger.View, m *ledger.Model, e evaluator, rows he.Rows) ([]float64, error) {
-	nodes := a.Asks(e.tls)
+	nodes, done := a.Asks(e.tls)
+	defer done()
 	each := func(names []string, do func(Endpoint) error) error {
 		errs := []error{errNobody}
 		for _, n := range names {

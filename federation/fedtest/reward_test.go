@@ -113,7 +113,9 @@ func askBlend(t *testing.T, w *World, b *ledger.Blend) {
 	post, key := asker.Announcement(1, w.Private(name))
 	must(t, w.Record(ctx, "ann", &ledger.AdmitQuerier{Name: name, Signing: w.Public(name), TLS: w.Public(name + "/tls"), Task: b.Task, PublicKey: post.Blob, Quota: 100}))
 	must(t, w.Settle(ctx))
-	north := w.endpoints(w.Private(name + "/tls"))["north"]
+	endpoints, done := w.endpoints(w.Private(name + "/tls"))
+	defer done()
+	north := endpoints["north"]
 	must(t, north.Put(ctx, post, key))
 	sequence := uint64(0)
 	ask := func(of ledger.Digest, rows he.Rows) ([]float64, error) {

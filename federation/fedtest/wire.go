@@ -78,16 +78,15 @@ func (c wireTo) Held(_ context.Context, manifest ledger.Digest) (ledger.Held, ui
 }
 
 // endpoints are the nodes as a querier with a TLS key sees them.
-func (w *World) endpoints(tls ed25519.PrivateKey) map[string]agent.Endpoint {
+func (w *World) endpoints(tls ed25519.PrivateKey) (out map[string]agent.Endpoint, done func()) {
+	out = map[string]agent.Endpoint{}
 	name, ok := ledger.Peer(w.View(), ledger.Key(tls.Public().(ed25519.PublicKey)))
-	if !ok {
-		return nil
-	}
-	out := map[string]agent.Endpoint{}
 	for _, n := range nodes {
-		out[n] = wireTo{w, name, n}
+		if ok {
+			out[n] = wireTo{w, name, n}
+		}
 	}
-	return out
+	return out, func() {}
 }
 
 // Predict is what a querier asks of a node. Every company answers there for all
