@@ -125,8 +125,7 @@ func policyOf(h *home.Home) (agent.Policy, error) {
 	for _, t := range p.Tasks {
 		out.Tasks[t.Name] = agent.TaskPolicy{
 			Rows:  func(s table.Schema) (table.Table, error) { return clients.ReadRows(s, t.Data, t.Label) },
-			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate,
-			Abstain: t.Rank != nil && !*t.Rank,
+			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, Abstain: t.Abstain,
 		}
 	}
 	return out, nil

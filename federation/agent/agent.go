@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/commonseal/commonseal/federation"
 	"github.com/commonseal/commonseal/federation/store"
@@ -82,7 +83,7 @@ type Agent struct {
 	outbox  map[string]*letter // by natural key of its post
 	posts   map[string]post    // of nodes, by natural key
 	cursors map[string]uint64  // by peer and scope
-	first   int                // which peer is asked first
+	first   atomic.Int64       // which peer is asked first; Answer reads it too
 	making  map[ledger.Digest]*making
 	aborted wait                       // before the next ceremony is begun
 	made    map[ledger.Digest]keyMaker // ceremonies that are Done, if their keys are wanted
