@@ -125,7 +125,7 @@ func TestAnswerGrid(t *testing.T) {
 			k, m := p.AnswerGrid(parts)
 			rest := p.Modulus(p.MaxLevel())
 			rest.Sub(rest, new(big.Int).Mul(k, new(big.Int).SetUint64(m)))
-			if k.BitLen() < 66+parts || k.BitLen() > 67+parts || m >= 1<<(38-parts) || rest.Sign() < 0 || rest.BitLen() > 26 {
+			if k.BitLen() < 66+parts || k.BitLen() > 67+parts || m >= 1<<(38-parts) || rest.Sign() < 0 || rest.BitLen() > 26-parts {
 				t.Errorf("steps of %v, %d of them, leave %v", k, m, rest)
 			}
 		}
