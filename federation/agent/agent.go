@@ -145,6 +145,11 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 	a.reconsider()
 	a.forget(v)
 	a.pull(ctx, v)
+	opened, err := a.openServers(ctx, v) // before duties, of which those that judge ask the servers
+	if err != nil {
+		return did, fmt.Errorf("agent: %w", err)
+	}
+	did = a.openBlends(v) || opened
 	for _, d := range federation.CompanyDuties(v, a.Name, now, federation.Trust{Nodes: a.policy.Trust}, holding{a}) {
 		done, err := a.attempt(ctx, d.Key(), func() (bool, error) { return a.carryOut(ctx, v, d) })
 		if err != nil {
@@ -156,11 +161,7 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 	if err != nil {
 		return did, fmt.Errorf("agent: %w", err)
 	}
-	opened, err := a.openServers(ctx, v)
-	if err != nil {
-		return did, fmt.Errorf("agent: %w", err)
-	}
-	return a.openBlends(v) || did || sent || opened, ctx.Err()
+	return did || sent, ctx.Err()
 }
 
 // reconsider reads the policy, and takes up again what an earlier one declined.
