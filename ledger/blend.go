@@ -1,68 +1,8 @@
 package ledger
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/commonseal/commonseal/incentive"
-)
-
-// A Blend is the models that answer for a task together, as they earn: a query
-// is answered by the sum of their weights, each Part of [BlendParts] times. Models
-// of one task are of one key epoch and packed alike.
-type Blend struct {
-	Task  Digest
-	Epoch uint64   // of the settlement
-	Parts []Weight // by model
-}
-
-const (
-	// BlendParts is what the parts of a blend add up to.
-	BlendParts = 256
-	// MaxBlend bounds the models of a blend.
-	MaxBlend = 4
-)
-
-func (b *Blend) code(c *coder) {
-	c.digest(&b.Task)
-	c.u64(&b.Epoch)
-	list(c, &b.Parts, MaxBlend, func(w *Weight) { w.code(c) })
-}
-
 // Digest is what a query calls the blend: one of another epoch, or of other
 // parts, is another.
 func (b *Blend) Digest() Digest { return Hash("blend", appendCoded(nil, b)) }
-
-// blend is what answers for the task from now on: the models that earn most,
-// in proportion. Models of key epochs before, or not served yet, are left out.
-func (s *state) blend(st *Settlement) {
-	var best []Ranked
-	for _, r := range st.Models {
-		if m, ok := ModelOf(s, r.Model); ok && m.Served() && r.Incentive > 0 {
-			best = append(best, r)
-		}
-	}
-	slices.SortStableFunc(best, func(a, b Ranked) int { return cmp.Compare(b.Incentive, a.Incentive) })
-	best = best[:min(len(best), MaxBlend)]
-	slices.SortFunc(best, func(a, b Ranked) int { return slices.Compare(a.Model[:], b.Model[:]) })
-	var shares []incentive.Share
-	for _, r := range best {
-		shares = append(shares, incentive.Share{ID: string(r.Model[:]), Weight: uint64(r.Incentive)})
-	}
-	b := &Blend{Task: st.Task, Epoch: st.Epoch}
-	for i, part := range incentive.Split(BlendParts, shares) {
-		if part > 0 {
-			b.Parts = append(b.Parts, Weight{best[i].Model, uint16(part)})
-		}
-	}
-	if len(b.Parts) > 0 {
-		s.put(key(keyBlend, st.Task), b)
-		s.put(key(keyBlended, b.Digest()), b)
-	}
-}
-
-// BlendOf is what answers for a task, if its models have been ranked.
-func BlendOf(v View, task Digest) (*Blend, bool) { return load[Blend](v, key(keyBlend, task)) }
 
 // BlendNamed is the blend of a digest, in force or replaced since.
 func BlendNamed(v View, digest Digest) (*Blend, bool) {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"maps"
 	"math/big"
 	"slices"
@@ -123,6 +124,34 @@ func (st *Settlement) incentives() (out []incentive.Share) {
 		out = append(out, incentive.Share{ID: string(m.Model[:]), Weight: uint64(m.Incentive)})
 	}
 	return out
+}
+
+// blend is what answers for the task from now on: the models that earn most,
+// in proportion. Models of key epochs before, or not served yet, are left out.
+func (s *state) blend(st *Settlement) {
+	var best []Ranked
+	for _, r := range st.Models {
+		if m, ok := ModelOf(s, r.Model); ok && m.Served() && r.Incentive > 0 {
+			best = append(best, r)
+		}
+	}
+	slices.SortStableFunc(best, func(a, b Ranked) int { return cmp.Compare(b.Incentive, a.Incentive) })
+	best = best[:min(len(best), MaxBlend)]
+	slices.SortFunc(best, func(a, b Ranked) int { return slices.Compare(a.Model[:], b.Model[:]) })
+	var shares []incentive.Share
+	for _, r := range best {
+		shares = append(shares, incentive.Share{ID: string(r.Model[:]), Weight: uint64(r.Incentive)})
+	}
+	b := &Blend{Task: st.Task, Epoch: st.Epoch}
+	for i, part := range incentive.Split(BlendParts, shares) {
+		if part > 0 {
+			b.Parts = append(b.Parts, Weight{best[i].Model, uint16(part)})
+		}
+	}
+	if len(b.Parts) > 0 {
+		s.put(key(keyBlend, st.Task), b)
+		s.put(key(keyBlended, b.Digest()), b)
+	}
 }
 
 // bondsOf are the bonds after a settlement.

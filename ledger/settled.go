@@ -61,6 +61,28 @@ type bonds struct{ List []Bond }
 
 func (b *bonds) code(c *coder) { list(c, &b.List, maxBonds, func(x *Bond) { x.code(c) }) }
 
+// A Blend is the models that answer for a task together, as they earn: a query
+// is answered by the sum of their weights, each Part of [BlendParts] times. Models
+// of one task are of one key epoch and packed alike.
+type Blend struct {
+	Task  Digest
+	Epoch uint64   // of the settlement
+	Parts []Weight // by model
+}
+
+const (
+	// BlendParts is what the parts of a blend add up to.
+	BlendParts = 256
+	// MaxBlend bounds the models of a blend.
+	MaxBlend = 4
+)
+
+func (b *Blend) code(c *coder) {
+	c.digest(&b.Task)
+	c.u64(&b.Epoch)
+	list(c, &b.Parts, MaxBlend, func(w *Weight) { w.code(c) })
+}
+
 // SettlementOf is how a task's pot of an epoch was paid out.
 func SettlementOf(v View, epoch uint64, task Digest) (*Settlement, bool) {
 	return load[Settlement](v, key(keySettled, epoch, task))
@@ -70,3 +92,6 @@ func SettlementOf(v View, epoch uint64, task Digest) (*Settlement, bool) {
 func PayoutOf(v View, epoch uint64, task Digest, name string) (*Payout, bool) {
 	return load[Payout](v, key(keyPayout, epoch, task, name))
 }
+
+// BlendOf is what answers for a task, if its models have been ranked.
+func BlendOf(v View, task Digest) (*Blend, bool) { return load[Blend](v, key(keyBlend, task)) }
