@@ -1,8 +1,11 @@
 package ledger
 
-// Digest is what a query calls the blend: one of another epoch, or of other
-// parts, is another.
-func (b *Blend) Digest() Digest { return Hash("blend", appendCoded(nil, b)) }
+// Digest is what a query calls the blend: of other models or parts it is another,
+// of another epoch it is not.
+func (b *Blend) Digest() Digest {
+	same := Blend{Task: b.Task, Parts: b.Parts}
+	return Hash("blend", appendCoded(nil, &same))
+}
 
 // BlendNamed is the blend of a digest, in force or replaced since.
 func BlendNamed(v View, digest Digest) (*Blend, bool) {

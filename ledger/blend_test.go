@@ -30,6 +30,10 @@ func TestAskedOf(t *testing.T) {
 	}
 	s := newState(w.state, w.now)
 	next := &Blend{Task: loans, Epoch: b.Epoch + 1, Parts: b.Parts}
+	if next.Digest() != b.Digest() {
+		t.Error("a blend of the same parts is another")
+	}
+	next.Parts = []Weight{{models[1], BlendParts}}
 	s.put(key(keyBlend, loans), next)
 	s.put(key(keyBlended, next.Digest()), next)
 	if _, r := AskedOf(s, b.Digest()); r.Code != WrongState {
@@ -61,9 +65,8 @@ func TestUsageOfBlends(t *testing.T) {
 		t.Errorf("3 answers cost %d", got)
 	}
 	w.refused(Unknown, "north", &Usage{Batch: 2, Entries: []Used{{Querier: "quinn", Model: d("no blend"), Answers: 1}}})
-	next := &Blend{Task: loans, Epoch: b.Epoch + 1, Parts: b.Parts}
 	s := newState(w.state, w.now)
-	s.put(key(keyBlend, loans), next)
+	s.put(key(keyBlend, loans), &Blend{Task: loans, Epoch: b.Epoch + 1, Parts: b.Parts[:1]})
 	if r := s.answers("north", q, b.Digest()); r.Code != OK {
 		t.Errorf("a blend that was replaced: %+v", r)
 	}

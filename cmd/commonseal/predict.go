@@ -199,6 +199,10 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 	start := time.Now()
 	asked, which := rows.features.Distinct()
 	margins, err := querier.Predict(ctx, of, asked)
+	if now, next, changed := answering(client.View(), task, model); err != nil && changed == nil && now != of { // a blend was replaced meanwhile
+		of, parts = now, next
+		margins, err = querier.Predict(ctx, of, asked)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/commonseal/commonseal/federation/agent"
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/federation/wire"
@@ -146,7 +147,14 @@ func askBlend(t *testing.T, w *World, b *ledger.Blend) {
 	if q, _ := ledger.QuerierOf(w.View(), name); q.Used != uint64((1+len(b.Parts))*rows.Len()) {
 		t.Errorf("%d answers are on the ledger", q.Used)
 	}
-	replaced := *b
+	replaced, all := *b, w.Policy
+	w.Policy = func(company string) agent.Policy { // ann has no opinion any more
+		p := all(company)
+		mine := p.Tasks["churn"]
+		mine.Abstain = company == "ann"
+		p.Tasks["churn"] = mine
+		return p
+	}
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
 		now, _ := ledger.BlendOf(v, b.Task)
 		return now.Digest() != replaced.Digest()
