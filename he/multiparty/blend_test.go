@@ -120,6 +120,30 @@ func TestAttackBlendAndItsModel(t *testing.T) {
 	}
 }
 
+// Attack: several small weights side by side in one answer of a blend, whose grid is
+// as much wider as its weights are: one is told, as of a model.
+func TestAttackSeveralWeightsInOneBlend(t *testing.T) {
+	p := hetest.Profiles(t).Serve
+	const width, servers, first, step = 16, 3, 36, 22
+	weights := normal(width)
+	for j := range weights {
+		weights[j] >>= 5
+	}
+	told := func(off serveDefences, query ...*big.Int) int {
+		return spelled(t, blend(t, []uint16{256}, serve(t, p, weights, servers, off)), weights, query)
+	}
+	if n := told(serveDefences{grid: true}, power(first), power(first+step)); n != 2 {
+		t.Fatalf("without the grid an answer should tell 2 weights, it tells %d", n)
+	}
+	if n := told(serveDefences{}, power(first), power(first+step)); n > 1 {
+		t.Errorf("an answer tells %d weights", n)
+	}
+	k, _ := p.AnswerGrid(he.LogParts)
+	if n := told(serveDefences{}, power(first), new(big.Int).Rsh(k, 7+he.LogParts)); n != 1 {
+		t.Errorf("a query made for the grid is told %d weights; one is due", n)
+	}
+}
+
 // Attack: the node that adds up and the querier compare each server's own answers
 // of a model and of its blend, whose masks are sums of zero over the servers. Were
 // they the same masks, each server's share would show.
