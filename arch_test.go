@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"federation/node":    {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
 	"federation/agent":   {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
 	"federation/local":   {"federation/**", "he/**", "ledger", "incentive"},
-	"federation/fedtest": {"federation/**", "he/**", "ledger", "incentive"},
+	"federation/fedtest": {"federation/**", "he/**", "ledger", "ledger/gate", "incentive", "proto/**"},
 	"clients/**":         {"clients/**", "federation/peer", "federation/wire", "federation/table", "he", "he/circuit", "ledger", "ledger/gate", "ledger/tree", "ledger/audit", "proto/**"},
 	"docs/data":          {},
 	"cmd/**":             {"**"},

@@ -4,7 +4,7 @@
 //	c, err := clients.Open(clients.Config{Genesis: genesis, Dir: dir, TLS: tls, Signing: signing})
 //	go c.Run(ctx)
 //	err = c.Until(ctx, func(v ledger.View) bool { … })
-//	q, err := clients.NewQuerier(c, "shop", seed, task)
+//	q := clients.NewQuerier(c, "shop", seed, task, profile, next)
 //	margins, err := q.Predict(ctx, model, rows)
 //	mine, err := c.Contribute(ctx, "ann", "churn", "rows.csv", "churned", handOver)
 //
@@ -226,9 +226,9 @@ func (c *Client) Record(ctx context.Context, body ledger.Body) ([]byte, error) {
 
 // Node is the connection to an aggregator, as the ledger has it now.
 func (c *Client) Node(name string) (*peer.Peer, error) {
-	m, ok := ledger.MemberOf(c.View(), name)
-	if !ok || m.Revoked || !m.Roles.Has(ledger.Aggregator) {
-		return nil, fmt.Errorf("%s is no aggregator, or was revoked", name)
+	m, err := c.aggregator(name)
+	if err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,6 +244,28 @@ func (c *Client) Node(name string) (*peer.Peer, error) {
 	}
 	c.nodes[name] = node{m.Address, m.TLS, p}
 	return p, nil
+}
+
+// NodeAs is a connection to an aggregator under another TLS key than the client's,
+// a querier's. The caller closes it.
+func (c *Client) NodeAs(name string, tls ed25519.PrivateKey) (*peer.Peer, error) {
+	m, err := c.aggregator(name)
+	if err != nil {
+		return nil, err
+	}
+	id, err := gate.NewIdentity(tls)
+	if err != nil {
+		return nil, err
+	}
+	return peer.Dial(m.Address, m.TLS, id)
+}
+
+func (c *Client) aggregator(name string) (*ledger.Member, error) {
+	m, ok := ledger.MemberOf(c.View(), name)
+	if !ok || m.Revoked || !m.Roles.Has(ledger.Aggregator) {
+		return nil, fmt.Errorf("%s is no aggregator, or was revoked", name)
+	}
+	return m, nil
 }
 
 // Receipt finds the first transaction that is as asked, and asks the validators

@@ -217,7 +217,7 @@ func (q *asker) ask(ctx context.Context) error {
 	}
 	answer, err := he.ParseAnswer(bytes, he.Standard().Serve, q.served.width)
 	if err == nil {
-		q.secret.DecryptAnswers(answer, q.rows.Len())
+		q.secret.DecryptAnswers(answer, q.rows.Len(), 0)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package federation_test
 
 import (
 	"strconv"
+	"testing"
 
 	"github.com/commonseal/commonseal/ledger"
 )
@@ -36,11 +37,36 @@ func (s *stage) body(name string, words []string) ledger.Body {
 		return s.model()
 	case "values":
 		return &ledger.Values{Job: s.job().ID, Shares: shares(), Values: []int64{1, 2, 3}}
+	case "rank", "unseal":
+		return s.ranking(name, words)
+	case "close":
+		return &ledger.CloseEpoch{Number: number(s.t, words[1])}
+	case "settle":
+		return &ledger.Settle{Epoch: number(s.t, words[1]), Task: task}
 	case "serve":
 		return &ledger.Serve{Model: s.job().Model, PairKey: digest("pair", name)}
 	}
 	s.t.Fatalf("what does %s say with %q?", name, words)
 	return nil
+}
+
+func number(t *testing.T, word string) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(word, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// ranking is a company's of the only model in an epoch: its commitment, or itself.
+func (s *stage) ranking(name string, words []string) ledger.Body {
+	r := &ledger.RevealRanking{Task: ledger.TaskID("chain", "churn"), Epoch: number(s.t, words[1]), Salt: digest("salt", name),
+		Weights: []ledger.Weight{{Model: s.job().Model, Part: 1}}}
+	if words[0] == "unseal" {
+		return r
+	}
+	return &ledger.CommitRanking{Task: r.Task, Epoch: r.Epoch, Hash: ledger.RankingHash("chain", name, r)}
 }
 
 // ceremonyBody is a message of the ceremony that is under way.

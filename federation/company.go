@@ -28,6 +28,7 @@ func CompanyDuties(v ledger.View, me string, now int64, trust Trust, has Holding
 			out = append(out, Serve{m.ID})
 		}
 	}
+	out = append(out, rewardDuties(v, me, now, has)...)
 	return slices.DeleteFunc(out, func(d Duty) bool { return has.Done(d.Key()) })
 }
 

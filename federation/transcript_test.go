@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what came out into the transcri
 // TestTranscripts plays testdata/*.txt. A line is a command, and the lines
 // below it that begin with two spaces are what comes of it:
 //
-//	found MODE                     a consortium of ann, bob, cal (local), north, south
+//	found MODE [rich]              a consortium of ann, bob, cal (local), north, south; one that pays
 //	NAME says BODY …               a transaction; a refusal is printed
 //	all say BODY …                 by every company
 //	NAME holds WHO KIND STEP       a post of WHO's, with its blob
@@ -114,10 +114,13 @@ func digest(parts ...any) ledger.Digest {
 
 var companies, nodes = []string{"ann", "bob", "cal"}, []string{"north", "south"}
 
-func (s *stage) found(mode string) {
+func (s *stage) found(mode string, rich bool) {
 	g := ledger.Genesis{Chain: "chain", Train: digest("train"), Release: digest("release"), Serve: digest("serve"), Mode: ledger.Quorum, Quorum: 2, Patience: 60_000}
 	if mode == "strict" {
 		g.Mode = ledger.Strict
+	}
+	if rich {
+		g.Money, g.RewardEpoch = ledger.Money{Grant: 1000, Bond: 100, Emission: 100, Slash: ledger.Million}, 100_000
 	}
 	add := func(name string, roles ledger.Roles) {
 		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: public(name), TLS: public(name + "/tls")}
@@ -153,7 +156,7 @@ func (s *stage) do(words []string) []string {
 	s.t.Helper()
 	switch {
 	case words[0] == "found":
-		s.found(words[1])
+		s.found(words[1], len(words) > 2 && words[2] == "rich")
 	case words[0] == "duties":
 		return s.duties(words[1])
 	case words[0] == "later":

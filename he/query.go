@@ -10,9 +10,15 @@ import (
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
 
-// LogWeights is log2 of the scale of a served model's integer weights. An
-// answer is at the queries' scale times it.
-const LogWeights = 24
+const (
+	// LogWeights is log2 of the scale of a served model's integer weights. An
+	// answer is at the queries' scale times it.
+	LogWeights = 24
+	// LogParts is log2 of the parts of a blend of models: its weights are the sum of
+	// the models', each taken its parts times, and so at the scale of one model's
+	// times 2^LogParts.
+	LogParts = 8
+)
 
 // A Query is up to N/Width rows under the querier's own key (PROTOCOL §5.1):
 // column j of row k is coefficient k·Width + j, at the profile's scale.
@@ -110,12 +116,17 @@ const logGrid = 38
 // every answer each server adds a uniform one of M multiples of K, so that it
 // tells what is left, whatever was asked, and next to nothing else.
 //
+// An answer of 2^logParts times the scale, a blend's, is read modulo so much more:
+// it ranges as far, and no further.
+//
 // K·M is below q by less than 2^26, which is an error wherever a sum of multiples
 // wraps around q, 2^-8 of what an answer's own error hides: M is the one, of the
-// 2^13 just below 2^38, that leaves least.
-func (p *Profile) AnswerGrid() (k *big.Int, m uint64) {
+// 2^13 just below 2^38, that leaves least. A blend's M is shorter by logParts, so
+// that less is left, and its error longer.
+func (p *Profile) AnswerGrid(logParts int) (k *big.Int, m uint64) {
+	top := uint64(1) << (logGrid - logParts)
 	least := uint64(math.MaxUint64)
-	for candidate := uint64(1<<logGrid - 1); candidate > 1<<logGrid-1<<13; candidate-- {
+	for candidate := top - 1; candidate > top-1<<13; candidate-- {
 		rest := uint64(1)
 		for _, prime := range p.params.Q() {
 			hi, lo := bits.Mul64(rest, prime)
@@ -132,14 +143,15 @@ func (p *Profile) AnswerGrid() (k *big.Int, m uint64) {
 // DecryptAnswers reads the answers to the first n rows of a query: inner
 // products of rows and weights, which wrap beyond ±2^11, half a step of the
 // grid. Answers to rows that were not asked for, or not paid for, are uniform.
-func (sk *SecretKey) DecryptAnswers(a *Answer, n int) []float64 {
+// logParts is 0 for a model's, [LogParts] for a blend's, which it divides.
+func (sk *SecretKey) DecryptAnswers(a *Answer, n, logParts int) []float64 {
 	at := make([]int, min(n, a.Profile.N()/a.Width))
 	for k := range at {
 		at[k] = k * a.Width
 	}
 	p := a.Profile
-	c := &Ciphertext{Profile: p, LogScale: p.LogScale() + LogWeights, C0: a.C0, C1: a.C1}
-	step, _ := p.AnswerGrid()
+	c := &Ciphertext{Profile: p, LogScale: p.LogScale() + LogWeights + logParts, C0: a.C0, C1: a.C1}
+	step, _ := p.AnswerGrid(logParts)
 	half := new(big.Int).Rsh(step, 1)
 	return sk.values(c, at, func(v *big.Int) {
 		if v.Mod(v, step); v.Cmp(half) > 0 {

@@ -121,11 +121,13 @@ func TestWide(t *testing.T) {
 // The grid's steps fill the modulus but for an error that answers do not feel.
 func TestAnswerGrid(t *testing.T) {
 	for _, p := range []*he.Profile{hetest.Profiles(t).Serve, he.Standard().Serve} {
-		k, m := p.AnswerGrid()
-		rest := p.Modulus(p.MaxLevel())
-		rest.Sub(rest, new(big.Int).Mul(k, new(big.Int).SetUint64(m)))
-		if k.BitLen() < 66 || k.BitLen() > 67 || m >= 1<<38 || rest.Sign() < 0 || rest.BitLen() > 26 {
-			t.Errorf("steps of %v, %d of them, leave %v", k, m, rest)
+		for _, parts := range []int{0, he.LogParts} {
+			k, m := p.AnswerGrid(parts)
+			rest := p.Modulus(p.MaxLevel())
+			rest.Sub(rest, new(big.Int).Mul(k, new(big.Int).SetUint64(m)))
+			if k.BitLen() < 66+parts || k.BitLen() > 67+parts || m >= 1<<(38-parts) || rest.Sign() < 0 || rest.BitLen() > 26-parts {
+				t.Errorf("steps of %v, %d of them, leave %v", k, m, rest)
+			}
 		}
 	}
 }
@@ -229,7 +231,7 @@ func BenchmarkQueryDecrypt(b *testing.B) {
 	s.Uniform(p.RingQ(1), a.C0)
 	s.Uniform(p.RingQ(1), a.C1)
 	for b.Loop() {
-		sk.DecryptAnswers(a, 128)
+		sk.DecryptAnswers(a, 128, 0)
 	}
 	b.ReportMetric(128*float64(b.N)/b.Elapsed().Seconds(), "answers/s")
 }

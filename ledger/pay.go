@@ -176,7 +176,7 @@ func (s *state) blend(st *Settlement) {
 	for _, r := range best {
 		shares = append(shares, incentive.Share{ID: string(r.Model[:]), Weight: uint64(r.Incentive)})
 	}
-	b := &Blend{Epoch: st.Epoch}
+	b := &Blend{Task: st.Task, Epoch: st.Epoch}
 	for i, part := range incentive.Split(BlendParts, shares) {
 		if part > 0 {
 			b.Parts = append(b.Parts, Weight{best[i].Model, uint16(part)})
@@ -184,6 +184,7 @@ func (s *state) blend(st *Settlement) {
 	}
 	if len(b.Parts) > 0 {
 		s.put(key(keyBlend, st.Task), b)
+		s.put(key(keyBlended, b.Digest()), b)
 	}
 }
 

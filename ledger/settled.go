@@ -63,10 +63,12 @@ type bonds struct{ List []Bond }
 func (b *bonds) code(c *coder) { list(c, &b.List, maxBonds, func(x *Bond) { x.code(c) }) }
 
 // A Blend is the models that answer for a task together, as they earn: a query
-// is answered by the sum of their weights, each Part of [BlendParts] times.
+// is answered by the sum of their weights, each Part of [BlendParts] times. Models
+// of one task are of one key epoch and packed alike.
 type Blend struct {
-	Epoch uint64 // of the settlement
-	Parts []Weight
+	Task  Digest
+	Epoch uint64   // of the settlement
+	Parts []Weight // by model
 }
 
 const (
@@ -77,6 +79,7 @@ const (
 )
 
 func (b *Blend) code(c *coder) {
+	c.digest(&b.Task)
 	c.u64(&b.Epoch)
 	list(c, &b.Parts, MaxBlend, func(w *Weight) { w.code(c) })
 }

@@ -52,7 +52,8 @@ const (
 	keyBonds     = "bonds/"        // task → Bonds
 	keySettled   = "settled/"      // reward epoch, task → Settlement
 	keyPayout    = "payout/"       // reward epoch, task, name → Payout
-	keyBlend     = "blend/"        // task → Blend
+	keyBlend     = "blend/"        // task → Blend in force
+	keyBlended   = "blended/"      // digest → Blend, in force or replaced
 	keyChallenge = "challenge/"    // job, step → Challenge
 
 	keyMisbehaved = "misbehaved/" // consensus key → Misbehaviour

@@ -83,10 +83,11 @@ type Usage struct {
 	Entries []Used
 }
 
-// Used is one querier's part of a usage record.
+// Used is one querier's part of a usage record. A row that a blend answered is one
+// answer, as of a model.
 type Used struct {
 	Querier string
-	Model   Digest
+	Model   Digest // or blend
 	Answers uint64
 	Queries Digest // hash chain of the queries' digests
 }
@@ -146,8 +147,19 @@ func (u *Usage) apply(s *state, from sender) Result {
 	return Result{}
 }
 
-// answers says whether a node passes on answers of a model to a querier at all.
+// answers says whether a node passes on answers of a model, or of a blend that is
+// or was in force, to a querier at all.
 func (s *state) answers(node string, q *Querier, model Digest) Result {
+	if b, ok := BlendNamed(s, model); ok {
+		t, _ := TaskOf(s, b.Task)
+		switch {
+		case q.Task != b.Task:
+			return refuse(Forbidden, "%s was admitted to another task than blend %x is of", q.Name, model[:6])
+		case !slices.Contains(t.Nodes, node) && s.on(ownTaskUsage):
+			return refuse(Forbidden, "%s is no node of blend %x's task", node, model[:6])
+		}
+		return Result{}
+	}
 	m, ok := ModelOf(s, model)
 	if !ok {
 		return refuse(Unknown, "no model %x", model[:6])

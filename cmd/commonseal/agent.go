@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -28,6 +30,11 @@ func newAgent() *cobra.Command {
 			Long: `Makes keys with the other companies, brings rows, answers with its shares, and
 serves models. It only dials out. It may be killed at any time: it goes on where it
 was, and never gives a second share for the same ciphertext.
+
+Where credits are paid it asks every model that others had made about its own
+validation rows, as any querier would and at the price of one, and ranks the models
+by the answers. Each model costs it as many answers as it has such rows, 1024 at
+most, and tells it as much: enough of them are the model.
 
 It takes part in what DIR/policy.yaml names, and in nothing else:
 
@@ -59,7 +66,8 @@ func runAgent(ctx context.Context, p process) (err error) {
 		return err
 	}
 	a, err := agent.New(agent.Company{Name: h.Member.Name, Signing: h.Keys.Signing.Ed25519(), Profiles: he.Standard(), Seed: he.Seed(seed),
-		Store: s, Ledger: c, Peers: func() map[string]agent.Peer { return nodesOf(c) }, Policy: func() (agent.Policy, error) { return policyOf(h) }, Log: p.log})
+		Store: s, Ledger: c, Peers: func() map[string]agent.Peer { return nodesOf(c) }, Asks: func(tls ed25519.PrivateKey) (map[string]agent.Endpoint, func()) { return endpointsOf(c, tls) },
+		Policy: func() (agent.Policy, error) { return policyOf(h) }, Log: p.log})
 	if err != nil {
 		return err
 	}
@@ -85,6 +93,23 @@ func nodesOf(c *clients.Client) map[string]agent.Peer {
 	return out
 }
 
+// endpointsOf are the aggregators as a querier with a TLS key of its own sees them.
+// done ends the connections.
+func endpointsOf(c *clients.Client, tls ed25519.PrivateKey) (nodes map[string]agent.Endpoint, done func()) {
+	nodes = map[string]agent.Endpoint{}
+	var opened []io.Closer
+	for name := range nodesOf(c) {
+		if n, err := c.NodeAs(name, tls); err == nil {
+			nodes[name], opened = n, append(opened, n)
+		}
+	}
+	return nodes, func() {
+		for _, n := range opened {
+			_ = n.Close() // nothing is under way
+		}
+	}
+}
+
 // policyOf is the policy of a home as it is now. A home without one takes part
 // in nothing.
 func policyOf(h *home.Home) (agent.Policy, error) {
@@ -100,7 +125,7 @@ func policyOf(h *home.Home) (agent.Policy, error) {
 	for _, t := range p.Tasks {
 		out.Tasks[t.Name] = agent.TaskPolicy{
 			Rows:  func(s table.Schema) (table.Table, error) { return clients.ReadRows(s, t.Data, t.Label) },
-			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate,
+			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, Abstain: t.Abstain,
 		}
 	}
 	return out, nil

@@ -114,9 +114,10 @@ func newPredict() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "predict --home DIR --data FILE.csv",
 		Short: "Ask a model about rows, under the asker's own key",
-		Long: `Encrypts rows under the querier's own key, asks the newest model of its task, or
-the one that --model names, and decrypts the answers: a margin and a probability
-for each row. With a label column that is in the file it says how good they are.`,
+		Long: `Encrypts rows under the querier's own key, asks the models of its task that earn
+most, blended, or the one that --model names, and decrypts the answers: a margin and
+a probability for each row. Where models are not ranked yet the newest answers. With
+a label column that is in the file it says how good they are.`,
 		Example: `  commonseal predict --home shop --data rows.csv
   commonseal predict --home shop --data test.csv --label churned --json | jq .auc`,
 		Args: noArguments,
@@ -149,14 +150,15 @@ for each row. With a label column that is in the file it says how good they are.
 	f.StringVar(&dir, "home", "", "home of the querier")
 	f.StringVar(&data, "data", "", "rows to ask about: CSV with the task's columns")
 	f.StringVar(&label, "label", "", "column of the file that has the truth, to compare with")
-	f.StringVar(&model, "model", "", "id of a model (default the newest of the task)")
+	f.StringVar(&model, "model", "", "id of a model (default the blend of the best, or else the newest)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
 
 // A prediction is what was asked and what came back.
 type prediction struct {
-	Model    string    `json:"model"`
+	Model    string    `json:"model"`           // or blend
+	Parts    []part    `json:"parts,omitempty"` // of a blend
 	Rows     int       `json:"rows"`
 	Asked    int       `json:"asked"` // distinct rows: equal ones are asked once
 	Seconds  float64   `json:"seconds"`
@@ -165,9 +167,15 @@ type prediction struct {
 	Margins  []float64 `json:"margins"`
 }
 
+// A part is one model of a blend.
+type part struct {
+	Model string `json:"model"`
+	Of256 uint16 `json:"of_256"`
+}
+
 func predict(ctx context.Context, q *home.Querier, client *clients.Client, model, data, label string) (*prediction, error) {
 	task := ledger.TaskID(q.Genesis.Chain, q.File.Task)
-	m, err := modelOf(client.View(), task, model)
+	of, parts, err := answering(client.View(), task, model)
 	if err != nil {
 		return nil, err
 	}
@@ -190,11 +198,15 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 	}
 	start := time.Now()
 	asked, which := rows.features.Distinct()
-	margins, err := querier.Predict(ctx, m.ID, asked)
+	margins, err := querier.Predict(ctx, of, asked)
+	if now, next, changed := answering(client.View(), task, model); err != nil && changed == nil && now != of { // a blend was replaced meanwhile
+		of, parts = now, next
+		margins, err = querier.Predict(ctx, of, asked)
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := &prediction{Model: fmt.Sprintf("%x", m.ID), Rows: len(which), Asked: asked.Len(), Seconds: time.Since(start).Seconds()}
+	out := &prediction{Model: fmt.Sprintf("%x", of), Parts: parts, Rows: len(which), Asked: asked.Len(), Seconds: time.Since(start).Seconds()}
 	for _, k := range which {
 		out.Margins = append(out.Margins, margins[k])
 	}
@@ -203,6 +215,24 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 		out.AUC, out.Accuracy = &auc, &accuracy
 	}
 	return out, nil
+}
+
+// answering is what is asked of a task: the model of an id, or, without one, the
+// blend if there is one that answers, else the newest model.
+func answering(v ledger.View, task ledger.Digest, id string) (of ledger.Digest, parts []part, err error) {
+	if b, ok := ledger.BlendOf(v, task); ok && id == "" {
+		if _, r := ledger.AskedOf(v, b.Digest()); r.Code == ledger.OK {
+			for _, p := range b.Parts {
+				parts = append(parts, part{fmt.Sprintf("%x", p.Model), p.Part})
+			}
+			return b.Digest(), parts, nil
+		}
+	}
+	m, err := modelOf(v, task, id)
+	if err != nil {
+		return of, nil, err
+	}
+	return m.ID, nil, nil
 }
 
 // modelOf finds a model of a task: by id, or the newest that is served.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/commonseal/commonseal/federation"
 	"github.com/commonseal/commonseal/federation/store"
@@ -53,6 +54,10 @@ type Company struct {
 	// Peers are the nodes that can be dialled now, by name. Safe for concurrent
 	// use.
 	Peers func() map[string]Peer
+	// Asks are the nodes that can be dialled now by a querier with this TLS key, by
+	// name: the company's own, which judges models. done ends the connections. nil:
+	// it judges none.
+	Asks func(tls ed25519.PrivateKey) (nodes map[string]Endpoint, done func())
 	// Policy is what the company takes part in now. It is asked every round; while
 	// it cannot be read the last one stands.
 	Policy func() (Policy, error)
@@ -78,7 +83,7 @@ type Agent struct {
 	outbox  map[string]*letter // by natural key of its post
 	posts   map[string]post    // of nodes, by natural key
 	cursors map[string]uint64  // by peer and scope
-	first   int                // which peer is asked first
+	first   atomic.Int64       // which peer is asked first; Answer reads it too
 	making  map[ledger.Digest]*making
 	aborted wait                       // before the next ceremony is begun
 	made    map[ledger.Digest]keyMaker // ceremonies that are Done, if their keys are wanted
@@ -140,6 +145,11 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 	a.reconsider()
 	a.forget(v)
 	a.pull(ctx, v)
+	opened, err := a.openServers(ctx, v) // before duties, of which those that judge ask the servers
+	if err != nil {
+		return did, fmt.Errorf("agent: %w", err)
+	}
+	did = a.openBlends(v) || opened
 	for _, d := range federation.CompanyDuties(v, a.Name, now, federation.Trust{Nodes: a.policy.Trust}, holding{a}) {
 		done, err := a.attempt(ctx, d.Key(), func() (bool, error) { return a.carryOut(ctx, v, d) })
 		if err != nil {
@@ -151,11 +161,7 @@ func (a *Agent) Work(ctx context.Context) (did bool, err error) {
 	if err != nil {
 		return did, fmt.Errorf("agent: %w", err)
 	}
-	opened, err := a.openServers(ctx, v)
-	if err != nil {
-		return did, fmt.Errorf("agent: %w", err)
-	}
-	return did || sent || opened, ctx.Err()
+	return did || sent, ctx.Err()
 }
 
 // reconsider reads the policy, and takes up again what an earlier one declined.
@@ -218,6 +224,23 @@ func (a *Agent) carryOut(ctx context.Context, v ledger.View, d federation.Duty) 
 		return a.opening(ctx, v, d)
 	case federation.Serve:
 		return a.serve(ctx, v, d)
+	}
+	return a.judge(ctx, v, d)
+}
+
+// judge does one duty about rankings and what they are paid for.
+func (a *Agent) judge(ctx context.Context, v ledger.View, d federation.Duty) (bool, error) {
+	switch d := d.(type) {
+	case federation.Score:
+		return a.score(ctx, v, d)
+	case federation.Rank:
+		return a.rank(ctx, v, d)
+	case federation.Reveal:
+		return a.unseal(ctx, d)
+	case federation.CloseEpoch:
+		return a.submit(ctx, &ledger.CloseEpoch{Number: d.Number})
+	case federation.Settle:
+		return a.submit(ctx, &ledger.Settle{Epoch: d.Epoch, Task: d.Task})
 	}
 	return false, fmt.Errorf("a duty of an unknown kind %T", d)
 }

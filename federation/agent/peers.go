@@ -33,7 +33,7 @@ func (a *Agent) nodes(v ledger.View, scope ledger.Digest, peers map[string]Peer)
 	if len(out) == 0 {
 		return nil
 	}
-	at := a.first % len(out)
+	at := int(a.first.Load() % int64(len(out)))
 	return append(out[at:len(out):len(out)], out[:at]...)
 }
 
@@ -50,7 +50,7 @@ func (a *Agent) put(ctx context.Context, v ledger.View, p ledger.Post, blob []by
 			return nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", n, err))
-		a.first++
+		a.first.Add(1)
 	}
 	return errors.Join(errs[min(1, len(errs)-1):]...)
 }

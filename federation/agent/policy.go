@@ -32,6 +32,9 @@ type TaskPolicy struct {
 	// MaxSteps and MaxRate bound a job. Zero: as the ledger does.
 	MaxSteps uint16
 	MaxRate  float64
+	// Abstain keeps the company from asking the task's models about its validation
+	// rows, and from ranking them by the answers, where a consortium pays for that.
+	Abstain bool
 }
 
 // allows says whether the policy has a job of a task.

@@ -41,7 +41,10 @@ func (a *Agent) Answer(ctx context.Context, envelope, query []byte) ([]byte, err
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_WRONG_DIGEST, "send the query that the envelope names", "the query is not that of its envelope")
 	}
 	s := a.serverOf(e.Model)
-	if s == nil {
+	switch _, r := ledger.AskedOf(v, e.Model); {
+	case r.Code == ledger.WrongState:
+		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_NOT_READY, "", "%s", r.Detail)
+	case s == nil:
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_NOT_READY, "wait until all holders serve it", "this company does not serve model %x", e.Model[:6])
 	}
 	name, _ := ledger.Signer(v, e.Querier)
@@ -49,7 +52,7 @@ func (a *Agent) Answer(ctx context.Context, envelope, query []byte) ([]byte, err
 	switch {
 	case !ok:
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_UNKNOWN, "have a company admit it", "key %x is no querier's", e.Querier[:6])
-	case q.Task != s.model.Task:
+	case q.Task != s.task:
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_FORBIDDEN, "", "%s is not admitted to the task of model %x", name, e.Model[:6])
 	case int(e.Rows) > s.rows:
 		return nil, gate.Refuse(commonsealv1.RefusalCode_REFUSAL_CODE_TOO_LARGE, "", "%d rows in a query that holds %d", e.Rows, s.rows)

@@ -94,7 +94,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.secret.DecryptAnswers(sum, 2)
+	got := c.secret.DecryptAnswers(sum, 2, 0)
 
 	task, _ := ledger.TaskOf(w.tip, taskID)
 	var rows []he.Rows

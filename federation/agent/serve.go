@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/commonseal/commonseal/federation"
@@ -13,10 +14,11 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-// A server answers queries on the company's share of a model.
+// A server answers queries on the company's share of a model, or of a blend.
 type server struct {
 	*multiparty.Server
-	model *ledger.Model
+	task  ledger.Digest
+	blend bool
 	width int
 	rows  int // that a query holds at most
 }
@@ -150,22 +152,79 @@ func (a *Agent) openServer(ctx context.Context, v ledger.View, m *ledger.Model) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.chain = ledger.GenesisOf(v).Chain
-	a.servers[m.ID] = &server{Server: s, model: m, width: width, rows: a.Profiles.Serve.N() / width}
+	a.servers[m.ID] = &server{Server: s, task: m.Task, width: width, rows: a.Profiles.Serve.N() / width}
 	return nil
 }
 
-func (a *Agent) serverOf(model ledger.Digest) *server {
+// openBlends begins to answer for the blends in force whose models the company
+// answers for, and ends to for those that were replaced.
+func (a *Agent) openBlends(v ledger.View) (did bool) {
+	for _, t := range ledger.Tasks(v) {
+		b, ok := ledger.BlendOf(v, t.ID)
+		if !ok || a.refused[blendKey(b)] != nil || a.serverOf(b.Digest()) != nil {
+			continue
+		}
+		s, err := a.blend(b)
+		switch {
+		case err != nil:
+			a.Log.Warn("a blend is not served", "task", t.Name, "cause", err.Error())
+			a.mu.Lock()
+			a.refused[blendKey(b)] = &RefusedError{err}
+			a.mu.Unlock()
+		case s != nil:
+			a.replaceBlend(b, s)
+			did = true
+		}
+	}
+	return did
+}
+
+func blendKey(b *ledger.Blend) string { return fmt.Sprintf("blend/%x", b.Digest()) }
+
+// blend is a server of a blend, nil while one of its models has none.
+func (a *Agent) blend(b *ledger.Blend) (*server, error) {
+	var parts []multiparty.Part
+	var first *server
+	for _, p := range b.Parts {
+		s := a.serverOf(p.Model)
+		if s == nil {
+			return nil, nil
+		}
+		if first == nil {
+			first = s
+		}
+		parts = append(parts, multiparty.Part{Server: s.Server, Parts: p.Part})
+	}
+	s, err := multiparty.Blend(b.Digest(), parts)
+	if err != nil {
+		return nil, err
+	}
+	return &server{Server: s, task: b.Task, blend: true, width: first.width, rows: first.rows}, nil
+}
+
+// replaceBlend answers for a task by a blend, and by no other any more.
+func (a *Agent) replaceBlend(b *ledger.Blend, s *server) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.servers[model]
+	maps.DeleteFunc(a.servers, func(_ ledger.Digest, had *server) bool { return had.blend && had.task == b.Task })
+	a.servers[b.Digest()] = s
+}
+
+// serverOf is the server of a model or blend.
+func (a *Agent) serverOf(of ledger.Digest) *server {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.servers[of]
 }
 
 // Serves are the models that the company answers for.
 func (a *Agent) Serves() (out []ledger.Digest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id := range a.servers {
-		out = append(out, id)
+	for id, s := range a.servers {
+		if !s.blend {
+			out = append(out, id)
+		}
 	}
 	return out
 }

@@ -38,6 +38,7 @@ type world struct {
 	agents   map[string]*Agent
 	policy   func(company string) Policy
 	deaf     map[string]bool                  // nodes that cannot be dialled
+	spent    bool                             // nodes say that every quota is used
 	tamper   func(body ledger.Body)           // what nodes record, before they sign it
 	lie      func(d ledger.Digest) []byte     // what a node gives for a digest, nil: what it has
 	puts     []ledger.Post                    // of companies, in order
@@ -100,7 +101,7 @@ func (w *world) startAll() {
 func (w *world) start(c string) *Agent {
 	w.t.Helper()
 	a, err := New(Company{Name: c, Signing: w.signing[c], Profiles: w.profiles, Seed: he.Seed(ledger.Hash("test/seed", []byte(c))),
-		Store: w.stores[c].Store, Ledger: follower{w, c}, Peers: func() map[string]Peer { return w.peers(c) }, Policy: func() (Policy, error) { return w.policy(c), nil }})
+		Store: w.stores[c].Store, Ledger: follower{w, c}, Peers: func() map[string]Peer { return w.peers(c) }, Asks: w.endpoints, Policy: func() (Policy, error) { return w.policy(c), nil }})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -30,6 +29,8 @@ type Options struct {
 	Policy   func(company string) agent.Policy
 	Mode     ledger.Mode
 	Patience int64 // ms of block time that a stage or a step is waited for; 0: for ever
+	Money    ledger.Money
+	Reward   int64 // ms of block time of a reward epoch; 0: as the ledger has it
 }
 
 // A World is a federation.
@@ -46,6 +47,7 @@ type World struct {
 	random  *rand.Rand
 	chain   *chain
 	order   []string
+	asking  bool                     // a query is on its way: nothing of it is lost between node and holders
 	peer    *follower                // of the model peer, who opens tasks and jobs
 	said    map[string]ledger.Digest // blobs of posts, by natural key
 	planned bool                     // CrashAt says where
@@ -73,7 +75,7 @@ var (
 func New(o Options) (*World, error) {
 	w := empty(o)
 	w.Genesis = ledger.Genesis{
-		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: cmp.Or(o.Patience, ledger.MaxPatience),
+		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: cmp.Or(o.Patience, ledger.MaxPatience), Money: o.Money, RewardEpoch: o.Reward,
 		Train: o.Profiles.Train.Digest(), Release: o.Profiles.Release.Digest(), Serve: o.Profiles.Serve.Digest(),
 	}
 	member := func(name string, roles ledger.Roles) {
@@ -182,7 +184,7 @@ func (w *World) startAgent(name string, s *store.Mem, f *follower) (*agent.Agent
 		peers[n] = wireTo{w, name, n}
 	}
 	return agent.New(agent.Company{Name: name, Signing: w.Private(name), Profiles: w.Profiles,
-		Seed: he.Seed(ledger.Hash("fedtest/seed", []byte(name))), Store: s.Store, Ledger: f,
+		Seed: he.Seed(ledger.Hash("fedtest/seed", []byte(name))), Store: s.Store, Ledger: f, Asks: w.endpoints,
 		Peers: func() map[string]agent.Peer { return peers }, Policy: func() (agent.Policy, error) { return w.Policy(name), nil }})
 }
 
@@ -195,13 +197,20 @@ func (w *World) Turn(ctx context.Context) error {
 	if w.Faults && w.random.IntN(8) == 0 {
 		w.chain.stray()
 	}
+	if w.Reward > 0 && w.random.IntN(8) == 0 {
+		w.chain.pass() // epochs end by time
+	}
 	name := w.order[w.random.IntN(len(w.order))]
 	if w.Absent[name] {
 		w.chain.pass()
 		return nil
 	}
 	if p, ok := w.Nodes[name]; ok {
-		return turn(ctx, w, p, (*node.Node).Work)
+		return turn(ctx, w, p, func(n *node.Node, ctx context.Context) (bool, error) {
+			did, err := n.Work(ctx)
+			_ = n.Bill(ctx) // what is not recorded now is later
+			return did, err
+		})
 	}
 	return turn(ctx, w, w.Agents[name], (*agent.Agent).Work)
 }
@@ -366,68 +375,4 @@ func (w *World) saidOnce(p ledger.Post) error {
 	}
 	w.said[key] = p.Blob
 	return nil
-}
-
-// A wireTo is one process's connection to a node.
-type wireTo struct {
-	w        *World
-	from, to string
-}
-
-// lost says whether this message is.
-func (c wireTo) lost() error {
-	if c.w.Faults && c.w.random.IntN(10) == 0 {
-		return fmt.Errorf("%s to %s: %w", c.from, c.to, ErrLost)
-	}
-	return nil
-}
-
-// Put, Get, Posts and Held are what node and agent ask of a peer.
-func (c wireTo) Put(ctx context.Context, p ledger.Post, blob []byte) error {
-	if err := c.lost(); err != nil {
-		return err
-	}
-	if c.w.Tamper != nil {
-		p, blob = c.w.Tamper(c.from, p, blob)
-	}
-	parsed, err := ledger.ParsePost(p.Append(nil))
-	if err != nil {
-		return err
-	}
-	if err := c.w.saidOnce(parsed); err != nil {
-		return err
-	}
-	n := c.w.Nodes[c.to]
-	if err := n.Driver.Accept(c.from, parsed); err != nil {
-		return err
-	}
-	if _, err = n.Store.Blobs.Put(blob); err == nil {
-		err = n.Driver.Keep(ctx, parsed)
-	}
-	if n.Store.Crashed() { // the node did, while it was told
-		return errors.Join(fmt.Errorf("%s crashed: %w", c.to, ErrLost), n.restart(c.w))
-	}
-	return errors.Join(err, c.lost())
-}
-
-func (c wireTo) Get(_ context.Context, d ledger.Digest) ([]byte, error) {
-	if err := c.lost(); err != nil {
-		return nil, err
-	}
-	return c.w.Nodes[c.to].Store.Blobs.Get(d)
-}
-
-func (c wireTo) Posts(_ context.Context, scope ledger.Digest, after uint64) ([]ledger.Post, uint64, error) {
-	if err := c.lost(); err != nil {
-		return nil, 0, err
-	}
-	posts, cursor := c.w.Nodes[c.to].Driver.Posts(scope, nil, after, 64)
-	return posts, cursor, nil
-}
-
-func (c wireTo) Held(_ context.Context, manifest ledger.Digest) (ledger.Held, uint64, error) {
-	if err := c.lost(); err != nil {
-		return ledger.Held{}, 0, err
-	}
-	return c.w.Nodes[c.to].Driver.Held(manifest)
 }

@@ -163,7 +163,7 @@ func (f *federation) ask(ctx context.Context) ([]float64, error) {
 		}
 		answer, err := f.answer(q.Append(nil), to-from)
 		if err == nil {
-			copy(answers[from:to], sk.DecryptAnswers(answer, to-from))
+			copy(answers[from:to], sk.DecryptAnswers(answer, to-from, 0))
 		}
 		return err
 	})

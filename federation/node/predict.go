@@ -25,8 +25,8 @@ type serving struct {
 	mu      sync.Mutex // guards all
 	servers map[ledger.Digest]map[string]*Ask
 	used    map[account]*ledger.Used // not recorded yet
-	answers map[asked]*answer
-	order   []asked // of answers, oldest first
+	answers map[numbered]*answer
+	order   []numbered // of answers, oldest first
 }
 
 type account struct {
@@ -34,8 +34,8 @@ type account struct {
 	model   ledger.Digest
 }
 
-// An asked is one query of a querier by its number.
-type asked struct {
+// A numbered is one query of a querier by its number.
+type numbered struct {
 	querier  string
 	sequence uint64
 }
@@ -54,7 +54,7 @@ const maxAnswers = 256
 const patience = 10 * time.Second
 
 func (s *serving) init() {
-	s.servers, s.used, s.answers = map[ledger.Digest]map[string]*Ask{}, map[account]*ledger.Used{}, map[asked]*answer{}
+	s.servers, s.used, s.answers = map[ledger.Digest]map[string]*Ask{}, map[account]*ledger.Used{}, map[numbered]*answer{}
 }
 
 // Enlist adds a server of a model: it is asked from now until leave is called,
@@ -85,20 +85,22 @@ func (n *Node) Enlist(model ledger.Digest, server string, ask Ask) (leave func()
 	}, nil
 }
 
-// Answer passes a query on to every server of its model and adds their answers
-// up. querier is who calls; only it can read what comes back. Every answer is
+// Answer passes a query on to every server of its model, or blend, and adds their
+// answers up. querier is who calls; only it can read what comes back. Every answer is
 // counted; a repeat gets the same bytes and is not.
 func (n *Node) Answer(ctx context.Context, querier string, envelope, query []byte) ([]byte, error) {
 	v := n.Ledger.View()
-	q, width, parties, err := n.admit(v, querier, envelope, query)
+	q, asked, err := n.admit(v, querier, envelope, query)
 	if err != nil {
 		return nil, err
 	}
-	at := asked{querier, q.Sequence}
+	e, _ := ledger.EpochOf(v, asked.Keys)
+	parties, width := e.Parties, widthOf(v, asked)
+	at := numbered{querier, q.Sequence}
 	if b, err := n.repeated(at, q); b != nil || err != nil {
 		return b, err
 	}
-	asks, err := n.serversOf(q.Model, parties)
+	asks, err := n.serversOf(asked.Parts[0].Model, parties) // who answers for it answers for the blend
 	if err != nil {
 		return nil, err
 	}
@@ -132,42 +134,42 @@ func (n *Node) Answer(ctx context.Context, querier string, envelope, query []byt
 }
 
 // admit parses a query and holds its querier to what it was admitted for.
-func (n *Node) admit(v ledger.View, querier string, envelope, query []byte) (q wire.Query, width int, parties []string, err error) {
-	fail := func(r Reason, format string, args ...any) (wire.Query, int, []string, error) {
-		return wire.Query{}, 0, nil, refused(r, format, args...)
-	}
+func (n *Node) admit(v ledger.View, querier string, envelope, query []byte) (q wire.Query, asked *ledger.Asked, err error) {
 	q, err = wire.ParseQuery(ledger.GenesisOf(v).Chain, envelope)
 	if err != nil {
-		return fail(Malformed, "%v", err)
+		return q, nil, refused(Malformed, "%v", err)
 	}
-	m, ok := ledger.ModelOf(v, q.Model)
-	if !ok {
-		return fail(Unknown, "no model %x", q.Model[:6])
+	asked, r := ledger.AskedOf(v, q.Model)
+	if r.Code == ledger.Unknown {
+		return q, nil, refused(Unknown, "%s", r.Detail)
 	}
-	t, _ := ledger.TaskOf(v, m.Task)
-	e, _ := ledger.EpochOf(v, m.Epoch)
 	x, ok := ledger.QuerierOf(v, querier)
-	width = int(t.Packing.Width)
 	switch {
 	case !ok || x.Signing != q.Querier:
-		return fail(Forbidden, "%s is no querier, or did not sign this query", querier)
-	case x.Task != m.Task:
-		return fail(Forbidden, "%s was admitted to another task than that of model %x", querier, q.Model[:6])
-	case !m.Served():
-		return fail(NotYet, "model %x waits for %v to serve it", q.Model[:6], m.Waiting)
+		err = refused(Forbidden, "%s is no querier, or did not sign this query", querier)
+	case r.Code != ledger.OK:
+		err = refused(NotYet, "%s", r.Detail)
+	case x.Task != asked.Task:
+		err = refused(Forbidden, "%s was admitted to another task than that of model %x", querier, q.Model[:6])
 	case sha256.Sum256(query) != q.Digest:
-		return fail(Malformed, "the query is not the one that was signed")
-	case int(q.Rows) > n.Profiles.Serve.N()/width:
-		return fail(Malformed, "%d rows; a query of width %d has up to %d", q.Rows, width, n.Profiles.Serve.N()/width)
+		err = refused(Malformed, "the query is not the one that was signed")
+	case int(q.Rows) > n.Profiles.Serve.N()/widthOf(v, asked):
+		err = refused(Malformed, "%d rows; a query of width %d has up to %d", q.Rows, widthOf(v, asked), n.Profiles.Serve.N()/widthOf(v, asked))
 	case x.Used+n.pending(querier)+uint64(q.Rows) > x.Quota:
-		return fail(OverQuota, "%d of %d answers are used; ask %s for more", x.Used, x.Quota, x.Sponsor)
+		err = refused(OverQuota, "%d of %d answers are used; ask %s for more", x.Used, x.Quota, x.Sponsor)
 	}
-	return q, width, e.Parties, nil
+	return q, asked, err
+}
+
+// widthOf is how wide the rows are that a query asks about.
+func widthOf(v ledger.View, asked *ledger.Asked) int {
+	t, _ := ledger.TaskOf(v, asked.Task)
+	return int(t.Packing.Width)
 }
 
 // repeated is the answer that a query got before. The same number for another
 // query is refused.
-func (n *Node) repeated(at asked, q wire.Query) ([]byte, error) {
+func (n *Node) repeated(at numbered, q wire.Query) ([]byte, error) {
 	s := &n.serving
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +213,7 @@ func (n *Node) pending(querier string) (answers uint64) {
 }
 
 // count notes an answer that was given.
-func (n *Node) count(at asked, q wire.Query, b []byte) {
+func (n *Node) count(at numbered, q wire.Query, b []byte) {
 	s := &n.serving
 	s.mu.Lock()
 	defer s.mu.Unlock()

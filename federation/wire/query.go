@@ -8,13 +8,13 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-// A Query is the envelope of an encrypted query: who asks which model how many
-// rows, in its signature's name.
+// A Query is the envelope of an encrypted query: who asks which model, or which
+// blend, how many rows, in its signature's name.
 type Query struct {
-	Model    ledger.Digest
-	Querier  ledger.Key // that signs
-	Sequence uint64     // 1, 2, … of the querier: each is answered once
-	Rows     uint16     // answers that are paid for
+	Model    ledger.Digest // or blend: see [ledger.AskedOf]
+	Querier  ledger.Key    // that signs
+	Sequence uint64        // 1, 2, … of the querier: each is answered once
+	Rows     uint16        // answers that are paid for
 	Digest   ledger.Digest
 
 	signature ledger.Signature

@@ -84,20 +84,22 @@ func (s *ModelShare) polynomial() ring.Poly {
 	return w
 }
 
-// A Server answers queries on its share of one model (PROTOCOL §5.1). No share
-// of a key is an input to an answer. It is safe for concurrent use and never
-// prints.
+// A Server answers queries on its share of one model, or of a blend of models
+// (PROTOCOL §5.1). No share of a key is an input to an answer. It is safe for
+// concurrent use and never prints.
 type Server struct {
-	profile *he.Profile
-	width   int
-	weights ring.Poly // see ModelShare.polynomial
-	base    he.Digest // roster, model, width
-	self    int       // in the roster
-	seed    he.Seed   // of this share on this roster
-	pairs   []he.Seed // with each other server
-	steps   uint64    // of the answer grid
-	step    []uint64  // its step, modulo each prime
-	off     serveDefences
+	profile  *he.Profile
+	width    int
+	weights  ring.Poly // see ModelShare.polynomial
+	logParts int       // log2 of what they are multiplied by: 0, or a blend's
+	roster   he.Digest
+	base     he.Digest // roster, model, width
+	self     int       // in the roster
+	seed     he.Seed   // of this share on this roster
+	pairs    []he.Seed // with each other server
+	steps    uint64    // of the answer grid
+	step     []uint64  // its step, modulo each prime
+	off      serveDefences
 }
 
 // Format hides the share and the seeds, whatever the verb.
@@ -109,6 +111,7 @@ type serveDefences struct {
 	zeroSum bool // leave this server's own answers readable
 	wide    bool // re-randomise the second half with ternary secrets and fresh errors
 	grid    bool // let an answer tell all its 104 bits
+	blend   bool // draw for a blend what its first model draws
 }
 
 // NewServer is server self of a serving roster; published are the pair keys of
@@ -120,17 +123,22 @@ func NewServer(roster Roster, model he.Digest, self int, seed he.Seed, share *Mo
 	}
 	o, digest := share.object, roster.Digest()
 	content := o.Digest()
-	k, steps := o.Profile.AnswerGrid()
-	var step []uint64
-	for _, q := range o.Profile.Params().Q() {
-		step = append(step, residue(k, q))
-	}
-	return &Server{
-		steps: steps, step: step,
-		profile: o.Profile, width: o.Width, weights: share.polynomial(),
+	s := &Server{
+		profile: o.Profile, width: o.Width, weights: share.polynomial(), roster: digest,
 		base: he.HashParts("serve/model", digest[:], model[:], index(o.Width)),
 		self: self, seed: seed.Derive("serve", digest[:], model[:], content[:]), pairs: pairs,
-	}, nil
+	}
+	s.grid()
+	return s, nil
+}
+
+// grid finds the answer grid.
+func (s *Server) grid() {
+	k, steps := s.profile.AnswerGrid(s.logParts)
+	s.steps = steps
+	for _, q := range s.profile.Params().Q() {
+		s.step = append(s.step, residue(k, q))
+	}
 }
 
 // What an answer is re-randomised with, uniform: u and the second half's error
@@ -216,7 +224,7 @@ func (s *Server) cover(stream *he.Stream, request he.Digest, rows int) ring.Poly
 		stream.Uniform(r, out)
 	}
 	e0 := make([]int64, rows)
-	stream.Wide(e0, logNoise)
+	stream.Wide(e0, logNoise+s.logParts)
 	answers := short(r, rows)
 	he.SetSmall(r, e0, answers)
 	if !s.off.grid {
@@ -301,6 +309,10 @@ func AddAnswers(roster Roster, shares []*he.Answer) (*he.Answer, error) {
 //
 // Below the modulus n multiples wrap n-1 times at most; the querier centres what
 // it opens, which is the last.
+//
+// It bounds a blend's answers too, as of a model whose weights are the average: the
+// rounding of weights is averaged, a query's error meets the average, e0 grows as
+// the scale does, and the other terms do not grow at all.
 func AnswerError(p *he.Profile, width, servers int, bound float64) float64 {
 	const tail, variance, logWrap = 6, he.Sigma * he.Sigma, 26
 	d, n, ringN := float64(width), float64(servers), float64(p.N())

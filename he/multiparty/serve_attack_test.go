@@ -47,8 +47,8 @@ func matches(found, weights []int64) (n int) {
 }
 
 // onGrid is v modulo the answer grid's step, centred: what a querier reads.
-func onGrid(p *he.Profile, v *big.Int) *big.Int {
-	step, _ := p.AnswerGrid()
+func onGrid(p *he.Profile, v *big.Int, logParts int) *big.Int {
+	step, _ := p.AnswerGrid(logParts)
 	out := new(big.Int).Mod(v, step)
 	if out.Cmp(new(big.Int).Rsh(step, 1)) > 0 {
 		out.Sub(out, step)
@@ -87,7 +87,7 @@ func TestAttackChosenQuery(t *testing.T) {
 		for j := range found {
 			found[j] = -rounded(v[(p.N()-j)%p.N()], at)
 		}
-		found[0] = rounded(onGrid(p, v[0]), at)
+		found[0] = rounded(onGrid(p, v[0], 0), at)
 		return found, v
 	}
 	if found, _ := read(serveDefences{cover: true}); matches(found, weights) != width {
@@ -98,7 +98,7 @@ func TestAttackChosenQuery(t *testing.T) {
 		t.Errorf("an answer tells %d weights; the first row's functional is one", matches(found, weights))
 	}
 	for k := 1; k < p.N()/width; k++ { // whose functional is zero
-		if answered := onGrid(p, v[k*width]).BitLen() < 40; answered != (k < rows) {
+		if answered := onGrid(p, v[k*width], 0).BitLen() < 40; answered != (k < rows) {
 			t.Errorf("row %d of %d that are due: answered %v", k, rows, answered)
 		}
 	}
@@ -134,11 +134,11 @@ func TestAttackSingleServerShare(t *testing.T) {
 			want := new(big.Int).Lsh(centred(r, share, 0), at)
 			noise := want.Sub(want, s.opened(a)[0])
 			noise.Mod(noise, r.ModulusAtLevel[1])
-			if onGrid(p, noise).BitLen() < at {
+			if onGrid(p, noise, 0).BitLen() < at {
 				n++
 			}
 		}
-		if sum := rounded(onGrid(p, s.opened(s.answer(t, q, 1))[0]), at); sum != weights[0] {
+		if sum := rounded(onGrid(p, s.opened(s.answer(t, q, 1))[0], 0), at); sum != weights[0] {
 			t.Errorf("the sum is %d, not the weight %d", sum, weights[0])
 		}
 		return n
@@ -208,7 +208,7 @@ func TestAttackChosenPublicKey(t *testing.T) {
 		r.INTT(a.C0, c0)
 		u := map[int]*big.Int{}
 		for k := range rows {
-			v := roundShift(onGrid(p, centred(r, c0, k*width)), at)
+			v := roundShift(onGrid(p, centred(r, c0, k*width), 0), at)
 			for j := range width {
 				d := new(big.Int).Add(v, big.NewInt(servers))
 				v.Div(d, big.NewInt(base)) // floor: the balanced digit is what is left
@@ -238,27 +238,7 @@ func TestAttackSeveralWeightsInOneAnswer(t *testing.T) {
 		weights[j] >>= 5 // below 2^20 with a margin
 	}
 	told := func(off serveDefences, query ...*big.Int) int {
-		s := serve(t, p, weights, servers, off)
-		s.pk = he.NewPublicKey(p, s.pk.Seed, p.NewPolyQ(1))
-		coeffs := map[int]*big.Int{}
-		for j, c := range query {
-			coeffs[j] = c
-		}
-		a := s.answer(t, &he.Query{Profile: p, Width: width, C0: polynomial(p, coeffs), C1: p.NewPolyQ(1)}, 1)
-		c0 := p.RingQ(1).NewPoly()
-		p.RingQ(1).INTT(a.C0, c0) // with b = 0 there is no secret in it
-		v := centred(p.RingQ(1), c0, 0)
-		if !off.grid {
-			v = onGrid(p, v)
-		}
-		found := make([]int64, len(query))
-		for j, c := range slices.Backward(query) { // from the top digit down
-			d := new(big.Int).Add(v, new(big.Int).Rsh(c, 1))
-			d.Div(d, c)
-			v.Sub(v, new(big.Int).Mul(c, d))
-			found[j] = d.Int64()
-		}
-		return matches(found, weights[:len(query)])
+		return spelled(t, serve(t, p, weights, servers, off), weights, query)
 	}
 	powers := []*big.Int{power(first), power(first + step), power(first + 2*step)}
 	if n := told(serveDefences{grid: true}, powers...); n != 3 {
@@ -267,10 +247,39 @@ func TestAttackSeveralWeightsInOneAnswer(t *testing.T) {
 	if n := told(serveDefences{}, powers...); n > 1 {
 		t.Errorf("an answer tells %d weights", n)
 	}
-	k, _ := p.AnswerGrid()
+	k, _ := p.AnswerGrid(0)
 	if n := told(serveDefences{}, power(first), new(big.Int).Rsh(k, 7)); n != 1 {
 		t.Errorf("a query made for the grid is told %d weights; one is due", n)
 	}
+}
+
+// spelled is how many weights, of 20 bits, one answer spells to a querier whose b
+// is zero and whose query has these coefficients, the places of digits.
+func spelled(t *testing.T, s serving, weights []int64, query []*big.Int) int {
+	t.Helper()
+	server := s.servers[0]
+	p := server.profile
+	s.pk = he.NewPublicKey(p, s.pk.Seed, p.NewPolyQ(1))
+	coeffs := map[int]*big.Int{}
+	for j, c := range query {
+		coeffs[j] = c
+	}
+	a := s.answer(t, &he.Query{Profile: p, Width: s.width, C0: polynomial(p, coeffs), C1: p.NewPolyQ(1)}, 1)
+	c0 := p.RingQ(1).NewPoly()
+	p.RingQ(1).INTT(a.C0, c0) // with b = 0 there is no secret in it
+	v := centred(p.RingQ(1), c0, 0)
+	if !server.off.grid {
+		v = onGrid(p, v, server.logParts)
+	}
+	found := make([]int64, len(query))
+	for j, c := range slices.Backward(query) { // from the top digit down
+		c := new(big.Int).Lsh(c, uint(server.logParts))
+		d := new(big.Int).Add(v, new(big.Int).Rsh(c, 1))
+		d.Div(d, c)
+		v.Sub(v, new(big.Int).Mul(c, d))
+		found[j] = d.Int64()
+	}
+	return matches(found, weights[:len(query)])
 }
 
 // Attack: ask the same often, and average the noise away. A repeat has the
@@ -288,7 +297,7 @@ func TestAttackRepeatedQuery(t *testing.T) {
 			}
 			v := s.opened(s.answer(t, zero, rows))
 			for k := range sums {
-				noise := onGrid(p, v[k*width])
+				noise := onGrid(p, v[k*width], 0)
 				sums[k].Add(sums[k], noise)
 				if x := scaled(noise, 0); i == 0 {
 					first += x * x

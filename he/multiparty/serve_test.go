@@ -25,6 +25,11 @@ type serving struct {
 // masks wider than the modulus, and a remainder.
 func serve(t testing.TB, p *he.Profile, weights []int64, n int, off serveDefences) serving {
 	t.Helper()
+	return serveAs(t, p, testModel, weights, n, off)
+}
+
+func serveAs(t testing.TB, p *he.Profile, model he.Digest, weights []int64, n int, off serveDefences) serving {
+	t.Helper()
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprintf("server%02d", i))
@@ -33,7 +38,7 @@ func serve(t testing.TB, p *he.Profile, weights []int64, n int, off serveDefence
 	if err != nil {
 		t.Fatal(err)
 	}
-	masks := he.Seed{78}.Stream("masks")
+	masks := he.Seed{78}.Stream("masks", model[:])
 	left, remainder := make([][]*big.Int, n), zeros(len(weights))
 	seeds := make([]he.Seed, n)
 	for j, w := range weights {
@@ -45,16 +50,16 @@ func serve(t testing.TB, p *he.Profile, weights []int64, n int, off serveDefence
 			seeds[i] = he.Seed{77, byte(i)}
 		}
 	}
-	return start(t, p, roster, seeds, left, remainder, off)
+	return start(t, p, model, roster, seeds, left, remainder, off)
 }
 
 // start makes the servers of the parties' shares, which cross a store.
-func start(t testing.TB, p *he.Profile, roster Roster, seeds []he.Seed, left [][]*big.Int, remainder []*big.Int, off serveDefences) serving {
+func start(t testing.TB, p *he.Profile, model he.Digest, roster Roster, seeds []he.Seed, left [][]*big.Int, remainder []*big.Int, off serveDefences) serving {
 	t.Helper()
 	s := serving{roster: roster, width: len(remainder)}
 	var published [][]byte
 	for i, seed := range seeds {
-		key, err := PairKey(roster, testModel, i, seed)
+		key, err := PairKey(roster, model, i, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +82,7 @@ func start(t testing.TB, p *he.Profile, roster Roster, seeds []he.Seed, left [][
 		if share, err = ParseModelShare(share.Append(nil), p); err != nil {
 			t.Fatal(err)
 		}
-		server, err := NewServer(roster, testModel, i, seed, share, published)
+		server, err := NewServer(roster, model, i, seed, share, published)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,14 +182,14 @@ func TestModelIsServed(t *testing.T) {
 		}
 		seeds, left = append(seeds, party.Seed), append(left, share)
 	}
-	s := start(t, ps.Serve, roster, seeds, left, remainder, serveDefences{})
+	s := start(t, ps.Serve, testModel, roster, seeds, left, remainder, serveDefences{})
 	x := randomRows(20, 12)
 	q, err := he.EncryptQueries(s.pk, x, width, he.Seed{3}.Derive("q"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	bound := AnswerError(ps.Serve, width, 3, 10)
-	for k, got := range s.sk.DecryptAnswers(s.answer(t, q, 20), 20) {
+	for k, got := range s.sk.DecryptAnswers(s.answer(t, q, 20), 20, 0) {
 		if want := dot(x.Row(k), weights); math.Abs(got-want) > bound {
 			t.Errorf("row %d: %g, want %g within %g", k, got, want, bound)
 		}
@@ -223,7 +228,7 @@ func TestAnswerError(t *testing.T) {
 			t.Fatal(err)
 		}
 		worst := 0.0
-		for k, got := range s.sk.DecryptAnswers(s.answer(t, q, rows), rows) {
+		for k, got := range s.sk.DecryptAnswers(s.answer(t, q, rows), rows, 0) {
 			worst = max(worst, math.Abs(got-dot(x.Row(k), clear)))
 		}
 		declared := AnswerError(p, tc.width, tc.servers, bound)

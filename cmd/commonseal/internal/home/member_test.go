@@ -118,8 +118,9 @@ func TestPolicy(t *testing.T) {
 		{"max_rate: 8", "max_rate: -1", "max_rate: -1"},
 		{"max_rate: 8", "max_rate: .nan", "max_rate: NaN"},
 		{"validation: 0.1", "validation: 0.6", "validation: 0.6; give a fraction up to 0.5"},
+		{"abstain: false", "abstain: maybe", ":10:14: "},
 		{"trust: [carol]", "trust: [Carol]", `trust[0]: "Carol" is not`},
-		{"trust: [carol]", "tasks: []", ":12:1: "},
+		{"trust: [carol]", "tasks: []", ":13:1: "},
 	} {
 		write(t, name, PolicyExample)
 		mend(t, name, test.before, test.after)

@@ -30,6 +30,9 @@ type TaskPolicy struct {
 	MaxRate  float64 `yaml:"max_rate"`  // learning rate of a job; 0: any
 	// Validation is the fraction of rows that are set aside and never train.
 	Validation float64 `yaml:"validation"`
+	// Abstain keeps the agent from judging the task's models on those rows, which it
+	// does where that is paid for.
+	Abstain bool `yaml:"abstain,omitempty"`
 }
 
 // PolicyExample is a policy.yaml with every field.
@@ -42,6 +45,7 @@ tasks:
     max_steps: 100         # of a job; leave it out for what the ledger allows
     max_rate: 8            # highest learning rate; leave it out for any
     validation: 0.1        # fraction of the rows that never train
+    abstain: false         # true: do not judge models on those rows, for pay
 # One of these nodes must have recorded a step before this agent answers for it.
 # Leave it out to trust any that the consortium's provenance asks for.
 trust: [carol]
