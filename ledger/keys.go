@@ -56,6 +56,7 @@ var recordKinds = []recordKind{
 	{"settlement", keySettled, []part{numberPart, taskPart}, func() coded { return new(Settlement) }},
 	{"payout", keyPayout, []part{numberPart, taskPart, namePart}, func() coded { return new(Payout) }},
 	{"blend", keyBlend, []part{taskPart}, func() coded { return new(Blend) }},
+	{"blended", keyBlended, []part{digestPart}, func() coded { return new(Blend) }},
 	{"challenge", keyChallenge, []part{jobPart, stepPart}, func() coded { return new(Challenge) }},
 	{"signing", keySigning, []part{digestPart}, nil},
 	{"tls", keyTLS, []part{digestPart}, nil},
