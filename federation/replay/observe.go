@@ -13,9 +13,9 @@ import (
 // over, stage by stage: all commitments, then all reveals. blob gives what is
 // not in the ledger itself.
 func Observe(v ledger.View, id ledger.Digest, o *multiparty.Observer, blob func(ledger.Digest) ([]byte, error)) error {
-	y, ok := ledger.CeremonyOf(v, id)
-	if !ok || y.State != ledger.Active {
-		return fmt.Errorf("ceremony %x is not over", id[:6])
+	y, err := over(v, id)
+	if err != nil {
+		return err
 	}
 	for stage := range y.Stages {
 		for _, party := range y.Parties {
