@@ -1,0 +1,161 @@
+package fedtest
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/he/hetest"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+var game = ledger.Money{Grant: 10_000, Bond: 1000, Slash: ledger.Million / 2, Challenge: 100, Window: ledger.MaxPatience, Sample: ledger.Million}
+
+// checked is a world with money and three checkers, whose rows are there.
+func checked(t *testing.T, money ledger.Money) *World {
+	t.Helper()
+	w, err := New(Options{Profiles: hetest.Profiles(t), Policy: policy, Mode: ledger.Quorum, Money: money, Checkers: []string{"val-1", "val-2", "val-3"}})
+	must(t, err)
+	return bring(t, w)
+}
+
+// conserved holds all credits there are to those that were made.
+func conserved(t *testing.T, w *World) {
+	t.Helper()
+	if have, made := ledger.Credits(w.View()), ledger.Supply(w.View()); have != made {
+		t.Errorf("%d credits of %d", have, made)
+	}
+}
+
+func account(w *World, name string) ledger.Account { return ledger.AccountOf(w.View(), name) }
+
+// collude has both nodes alter one coefficient of a step.
+func collude(t *testing.T, w *World, step uint16) {
+	w.Forge = func(from string, b ledger.Body) ledger.Body {
+		r, ok := b.(*ledger.StepRecord)
+		if !ok || r.Step != step || !slices.Contains(nodes, from) {
+			return b
+		}
+		forged, err := w.AlterRecord(from, r)
+		must(t, err)
+		return forged
+	}
+}
+
+// Nodes of two owners, a quorum, record the same altered step, and it gets its
+// ticket: that nodes agree is no proof. Who checks finds it in the sample and
+// challenges it, the validators vote, and the nodes pay.
+func TestAttackColludingNodes(t *testing.T) {
+	ctx := context.Background()
+	unchecked := game
+	unchecked.Sample = 0
+	for name, money := range map[string]ledger.Money{"nobody samples": unchecked, "all is sampled": game} {
+		t.Run(name, func(t *testing.T) {
+			w := checked(t, money)
+			collude(t, w, 2)
+			job := openJob(t, w)
+			var model *ledger.Model
+			must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
+				j, _ := ledger.JobOf(v, job)
+				m, ok := ledger.ModelOf(v, j.Model)
+				model = m
+				return ok && len(m.Opened) > 0 && len(m.Waiting) == 0
+			}))
+			if money.Sample == 0 { // the attack works
+				must(t, w.Settle(ctx))
+				m, _ := ledger.ModelOf(w.View(), model.ID)
+				if !m.Served() || len(ledger.Challenges(w.View())) > 0 {
+					t.Errorf("the altered model is not served: %+v", m)
+				}
+				return
+			}
+			must(t, w.Settle(ctx))
+			x, ok := ledger.ChallengeOf(w.View(), job, 2)
+			if !ok || x.Decided != ledger.Upheld || len(ledger.Challenges(w.View())) != 1 {
+				t.Fatalf("challenges %+v", ledger.Challenges(w.View()))
+			}
+			m, _ := ledger.ModelOf(w.View(), model.ID)
+			if !m.Refuted || m.Served() {
+				t.Error("the altered model is served")
+			}
+			for _, n := range nodes {
+				if a := account(w, n); a.Stake != game.Bond/2 {
+					t.Errorf("%s has %d at stake of %d", n, a.Stake, game.Bond)
+				}
+			}
+			if a := account(w, x.By); a.Balance != game.Grant+game.Bond/2 {
+				t.Errorf("%s challenged, and has %d of %d: half of what both nodes lost is its own", x.By, a.Balance, game.Grant)
+			}
+			conserved(t, w)
+		})
+	}
+}
+
+// Who challenges a right step loses its bond to those it accused.
+func TestFalseChallenge(t *testing.T) {
+	ctx := context.Background()
+	w := checked(t, game)
+	job := openJob(t, w)
+	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { _, ok := ledger.TicketOf(v, job, 1); return ok }))
+	must(t, w.Record(ctx, "bob", &ledger.OpenChallenge{Job: job, Step: 1}))
+	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
+		x, _ := ledger.ChallengeOf(v, job, 1)
+		return x.Decided != ledger.Undecided
+	}))
+	x, _ := ledger.ChallengeOf(w.View(), job, 1)
+	if x.Decided != ledger.Rejected || account(w, "bob").Balance != game.Grant-game.Challenge {
+		t.Errorf("decided %d, and bob has %d", x.Decided, account(w, "bob").Balance)
+	}
+	for _, n := range nodes {
+		if a := account(w, n); a.Balance != game.Grant+game.Challenge/2 || a.Stake != game.Bond {
+			t.Errorf("%s has %d, and %d at stake", n, a.Balance, a.Stake)
+		}
+	}
+	conserved(t, w)
+	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { // and the job goes on
+		j, _ := ledger.JobOf(v, job)
+		m, ok := ledger.ModelOf(v, j.Model)
+		return ok && m.Served()
+	}))
+	must(t, w.Settle(ctx)) // every sampled step is checked, and right
+	if n := len(ledger.Challenges(w.View())); n != 1 {
+		t.Errorf("%d challenges", n)
+	}
+}
+
+// A challenged step whose blobs no node hands out is judged by nobody: the
+// challenge stays open, and nobody pays. When the blob is back it is decided.
+func TestWithheldBlobDecidesNothing(t *testing.T) {
+	ctx := context.Background()
+	w := checked(t, game)
+	job := openJob(t, w)
+	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { _, ok := ledger.TicketOf(v, job, 1); return ok }))
+	_, record, err := replay.Ticketed(w.View(), job, 1)
+	must(t, err)
+	kept, err := w.blob(record.Shares[0])
+	must(t, err)
+	for _, n := range nodes {
+		w.Absent[n] = true
+		must(t, w.Nodes[n].Store.Blobs.Delete(record.Shares[0]))
+	}
+	must(t, w.Record(ctx, "bob", &ledger.OpenChallenge{Job: job, Step: 1}))
+	for range 200 {
+		_ = w.Turn(ctx) // which says what the validators wait for
+	}
+	x, _ := ledger.ChallengeOf(w.View(), job, 1)
+	if len(x.Right)+len(x.Wrong) > 0 || x.Decided != ledger.Undecided {
+		t.Fatalf("votes on what could not be evaluated: %+v", x)
+	}
+	_, err = w.Nodes["north"].Store.Blobs.Put(kept)
+	must(t, err)
+	for range 4000 {
+		if x, _ = ledger.ChallengeOf(w.View(), job, 1); x.Decided != ledger.Undecided {
+			break
+		}
+		_ = w.Turn(ctx)
+	}
+	if x.Decided != ledger.Rejected {
+		t.Errorf("decided %d once the blob was back", x.Decided)
+	}
+}
