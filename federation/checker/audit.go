@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/he"
@@ -69,8 +70,8 @@ func Sources(ctx context.Context, v ledger.View, job ledger.Digest, profiles he.
 	}}
 }
 
-// nodesOf are the nodes of a job's task: those that were replaced in the job
-// included, which may be the only ones to have what it began with.
+// nodesOf are the nodes of a job and of its task: those that were replaced in the
+// job included, which may be the only ones to have what it began with.
 func nodesOf(v ledger.View, job ledger.Digest) []string {
 	j, ok := ledger.JobOf(v, job)
 	if !ok {
@@ -80,7 +81,23 @@ func nodesOf(v ledger.View, job ledger.Digest) []string {
 	if !ok {
 		return nil
 	}
-	return t.Nodes
+	out := append(slices.Clone(t.Nodes), j.Nodes...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// accused are those of them that recorded what has the ticket of a step.
+func accused(v ledger.View, job ledger.Digest, step uint16) (out []string) {
+	ticket, ok := ledger.TicketOf(v, job, step)
+	if !ok {
+		return nil
+	}
+	for _, n := range nodesOf(v, job) {
+		if r, ok := ledger.StepOf(v, job, step, n); ok && r.Digest() == ticket.Record {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // vouched says whether the shares that a record goes on from are those that the

@@ -50,6 +50,7 @@ func Collect(state *tree.Snapshot, block Signed, job ledger.Digest, step uint16,
 	case !replay.IsWrong(err):
 		return err
 	}
+	accused(seen, job, step) // which the proof shows too
 	head := Fraud{Job: job, Step: step, Block: block.Block, Commit: block.Commit, Lists: *lists, Blobs: seen.list}
 	if head.Entries, err = seen.entries(); err != nil {
 		return err

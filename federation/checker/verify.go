@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/he"
@@ -71,6 +70,7 @@ func verifyFraud(file io.ReaderAt, size int64, profiles he.Profiles, signed func
 	if err == nil {
 		err = c.Check(head.Step)
 	}
+	recorders := accused(p, head.Job, head.Step)
 	var wrong *replay.WrongError
 	switch {
 	case len(p.lacking) > 0 && !off.lacking:
@@ -82,7 +82,7 @@ func verifyFraud(file io.ReaderAt, size int64, profiles he.Profiles, signed func
 	case p.unused() || blobs.unused():
 		return nil, errors.New("it has more than the check reads")
 	}
-	return &Finding{Job: head.Job, Step: head.Step, Detail: wrong.Detail, Accused: p.accused(head.Job, head.Step),
+	return &Finding{Job: head.Job, Step: head.Step, Detail: wrong.Detail, Accused: recorders,
 		Height: block.Height, Time: block.Time, Bytes: size - at}, nil
 }
 
@@ -172,38 +172,6 @@ func (p *proven) unused() bool {
 		}
 	}
 	return false
-}
-
-// shown is what a proof shows, without a note of what it lacks.
-type shown struct{ *proven }
-
-// Get implements [ledger.View].
-func (p shown) Get(key []byte) []byte {
-	if r := p.entries[string(key)]; r != nil {
-		return r.value
-	}
-	return nil
-}
-
-// accused are the nodes of the task that recorded what has the ticket.
-func (p *proven) accused(job ledger.Digest, step uint16) (out []string) {
-	v := shown{p}
-	j, ok := ledger.JobOf(v, job)
-	if !ok {
-		return nil
-	}
-	t, isTask := ledger.TaskOf(v, j.Task)
-	ticket, isOpen := ledger.TicketOf(v, job, step)
-	if !isTask || !isOpen {
-		return nil
-	}
-	for _, n := range t.Nodes {
-		if r, ok := ledger.StepOf(v, job, step, n); ok && r.Digest() == ticket.Record {
-			out = append(out, n)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // blobs are those of a file.

@@ -70,3 +70,9 @@ func (w *World) AlterRecord(name string, r *ledger.StepRecord) (*ledger.StepReco
 	forged.Inputs[last] = c.Digest()
 	return &forged, nil
 }
+
+// Dial is somebody's connection to a node.
+func (w *World) Dial(from, node string) checker.Node { return wireTo{w, from, node} }
+
+// Blocks are all blocks so far.
+func (w *World) Blocks() []ledger.Block { return w.chain.blocks }
