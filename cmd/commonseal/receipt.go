@@ -37,7 +37,7 @@ func newAudit() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newAuditReceipt())
+	c.AddCommand(newAuditReceipt(), newAuditStep(), newAuditFraud())
 	return c
 }
 
