@@ -202,6 +202,30 @@ func TestAttackAlteredGradient(t *testing.T) {
 	}
 }
 
+// TestAttackExchangedShare has both nodes collude and go on from another share in
+// the place of ann's: what it would add up to is theirs to choose, and every
+// evaluation after it is right. Under quorum provenance too ann looks for her own.
+func TestAttackExchangedShare(t *testing.T) {
+	w, id := approved(t, ledger.Quorum, pooled, 2)
+	w.tamper = func(b ledger.Body) {
+		if r, ok := b.(*ledger.StepRecord); ok && r.Step == 1 {
+			r.Shares[0] = w.keep([]byte("another share"))
+		}
+	}
+	w.reached(id, 2)
+	ctx, asked := context.Background(), federation.Share{Job: id, Step: 1}
+	careless := w.twin("ann", defences{named: true})
+	before := careless.written(id)
+	if did, err := careless.share(ctx, w.tip, asked); !did || err != nil || careless.written(id) != before+1 {
+		t.Errorf("undefended, ann does not answer: %v %v", did, err)
+	}
+	ann := w.twin("ann", defences{})
+	var wrong *ProvenanceError
+	if _, err := ann.share(ctx, w.tip, asked); !errors.As(err, &wrong) || ann.written(id) != before {
+		t.Errorf("ann answers: %v, %d letters", err, ann.written(id))
+	}
+}
+
 // TestAttackForeignPoint hands a local company trivial weights (m, 0): a gradient
 // at them is in the clear for whoever holds no key.
 func TestAttackForeignPoint(t *testing.T) {

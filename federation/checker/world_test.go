@@ -61,12 +61,12 @@ type trained struct {
 	state    *tree.Snapshot
 }
 
-// train runs a job of two steps, the last one valued, in which nodes record what
+// trainOn runs a job of two steps, the last one valued, in which nodes record what
 // forge says.
-func train(tb testing.TB, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
+func trainOn(tb testing.TB, profiles he.Profiles, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
 	tb.Helper()
 	ctx := context.Background()
-	out := &trained{profiles: hetest.Profiles(tb)}
+	out := &trained{profiles: profiles}
 	w, err := fedtest.New(fedtest.Options{Profiles: out.profiles, Mode: ledger.Quorum, Policy: func(company string) agent.Policy {
 		return agent.Policy{Tasks: map[string]agent.TaskPolicy{"churn": {
 			Rows:  func(s table.Schema) (table.Table, error) { return s.Read(strings.NewReader(rows(company)), company) },
@@ -102,7 +102,13 @@ func train(tb testing.TB, forge func(w *fedtest.World, from string, b ledger.Bod
 
 // altered has both nodes alter a coefficient of step 1.
 func altered(tb testing.TB) *trained {
-	return train(tb, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
+	tb.Helper()
+	return alteredOn(tb, hetest.Profiles(tb))
+}
+
+func alteredOn(tb testing.TB, profiles he.Profiles) *trained {
+	tb.Helper()
+	return trainOn(tb, profiles, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
 		if r, ok := b.(*ledger.StepRecord); ok && r.Step == 1 && slices.Contains(nodes, from) {
 			forged, err := w.AlterRecord(from, r)
 			must(tb, err)
@@ -113,7 +119,8 @@ func altered(tb testing.TB) *trained {
 }
 
 func honest(tb testing.TB) *trained {
-	return train(tb, func(_ *fedtest.World, _ string, b ledger.Body) ledger.Body { return b })
+	tb.Helper()
+	return trainOn(tb, hetest.Profiles(tb), func(_ *fedtest.World, _ string, b ledger.Body) ledger.Body { return b })
 }
 
 // settle puts the world's blocks into a tree, from whose last state proofs are

@@ -65,7 +65,7 @@ func NewChecker(id ledger.Digest, from Sources) (*Checker, error) {
 // It reads what it needs and no more, cheapest first: two checks of one step that
 // find the same read the same.
 func (c *Checker) Check(step uint16) error {
-	ticket, record, err := Ticketed(c.View, c.job.ID, step)
+	_, record, err := Ticketed(c.View, c.job.ID, step)
 	if err != nil {
 		return err
 	}
@@ -75,22 +75,48 @@ func (c *Checker) Check(step uint16) error {
 	if step == 0 {
 		return c.compare(record, Step{Inputs: []*he.Ciphertext{c.step.Start(c.public.Public)}})
 	}
-	left, err := c.carried(record)
+	evaluate, err := c.evaluation(record)
 	if err != nil {
 		return err
 	}
-	updates, err := c.updates(record, left[0])
-	if err != nil {
-		return err
-	}
-	if err := c.prepare(); err != nil {
-		return err
-	}
-	again, err := c.ev.Step(ticket.Step, left[0], left[1], updates)
+	again, err := evaluate()
 	if err != nil {
 		return err
 	}
 	return c.compare(record, again)
+}
+
+// Evaluation is the evaluation of a step after the start and nothing else, of what
+// is read before it: what a check costs is to be compared with.
+func (c *Checker) Evaluation(step uint16) (func() error, error) {
+	_, record, err := Ticketed(c.View, c.job.ID, step)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	evaluate, err := c.evaluation(record)
+	return func() error {
+		_, err := evaluate()
+		return err
+	}, err
+}
+
+// evaluation reads what a step is evaluated on.
+func (c *Checker) evaluation(record *ledger.StepRecord) (func() (Step, error), error) {
+	left, err := c.carried(record)
+	if err != nil {
+		return nil, err
+	}
+	updates, err := c.updates(record, left[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	return func() (Step, error) { return c.ev.Step(record.Step, left[0], left[1], updates) }, nil
 }
 
 // begin derives the job.
