@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,7 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 			fmt.Fprintf(w, "%-9s %s, %d bytes: commonseal audit fraud %s --genesis genesis.json\n", "fraud", saved.path, saved.bytes, saved.path)
 		}
 	}
-	if choice.step < 0 {
+	if choice.step < 0 && !choice.all { // of all, none survives
 		survival(w, int64(j.Steps), int64(len(steps)))
 	}
 	if bad > 0 {
@@ -133,8 +134,7 @@ func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 // survival says how likely it is that a cheat is missed by k of n steps, drawn by
 // what nobody could foresee.
 func survival(w io.Writer, n, k int64) {
-	k = min(k, n)
-	for _, c := range []int64{1, (n + 9) / 10, (n + 1) / 2} {
+	for _, c := range slices.Compact([]int64{1, (n + 9) / 10, (n + 1) / 2}) {
 		p := checker.Survives(n, c, k)
 		percent, _ := p.Float64()
 		fmt.Fprintf(w, "%-9s a cheat in %d of %d steps survives %d that are sampled with %s, %.3g %%\n", "chance", c, n, k, p.RatString(), 100*percent)

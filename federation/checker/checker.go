@@ -93,7 +93,11 @@ func (holding) Post(ledger.Digest, ledger.PostKind, uint16, uint16, ledger.Key) 
 func (c *Checker) Work(ctx context.Context) (did bool, err error) {
 	v := c.Ledger.View()
 	c.round++
-	for _, d := range federation.CheckerDuties(v, c.Name, c.Ledger.Now(), holding{c.Journal}) {
+	duties := federation.CheckerDuties(v, c.Name, c.Ledger.Now(), holding{c.Journal})
+	if len(duties) == 0 {
+		c.audit = nil // keys and rows of a job are much to keep
+	}
+	for _, d := range duties {
 		w := c.waits[d.Key()]
 		if w.until > c.round {
 			continue

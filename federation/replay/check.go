@@ -27,9 +27,10 @@ type Checker struct {
 	Sources
 	job    *ledger.Job
 	task   *ledger.Task
-	step   *Job       // nil until the roster is known
-	public *Keys      // roster and public key
-	ev     *Evaluator // nil until a gradient is evaluated
+	step   *Job                             // nil until the roster is known
+	public *Keys                            // roster and public key
+	ev     *Evaluator                       // nil until a gradient is evaluated
+	rows   map[ledger.ContributionKind]bool // that ev has
 }
 
 // A WrongError says that a step was not computed as it was recorded.
@@ -113,7 +114,7 @@ func (c *Checker) evaluation(record *ledger.StepRecord) (func() (Step, error), e
 	if err != nil {
 		return nil, err
 	}
-	if err := c.prepare(); err != nil {
+	if err := c.prepare(record.Step); err != nil {
 		return nil, err
 	}
 	return func() (Step, error) { return c.ev.Step(record.Step, left[0], left[1], updates) }, nil
@@ -135,25 +136,31 @@ func (c *Checker) begin() (err error) {
 	return err
 }
 
-// prepare reads what gradients are evaluated with and on, once.
-func (c *Checker) prepare() (err error) {
-	if c.ev != nil {
-		return nil
-	}
-	keys := c.public
-	if c.Lists != nil {
-		if keys, err = RecallKeys(c.View, c.task, c.Profiles, *c.Lists, c.Blob); err != nil {
+// prepare reads what gradients of a step are evaluated with and on, once.
+func (c *Checker) prepare(step uint16) (err error) {
+	if c.ev == nil {
+		keys := c.public
+		if c.Lists != nil {
+			if keys, err = RecallKeys(c.View, c.task, c.Profiles, *c.Lists, c.Blob); err != nil {
+				return err
+			}
+		}
+		if c.ev, err = NewEvaluator(c.step, keys.Public, keys.Train, nil); err != nil {
 			return err
 		}
+		c.rows = map[ledger.ContributionKind]bool{}
 	}
-	ev, err := NewEvaluator(c.step, keys.Public, keys.Train, nil)
-	if err == nil {
-		err = Contributions(c.View, c.step, ev, c.Blob)
+	for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
+		if c.rows[use] || use == ledger.Validation && !c.step.IsValued(step) {
+			continue
+		}
+		if err := contributionsOf(c.View, c.step, c.ev, use, c.Blob); err != nil {
+			c.ev = nil // it has some of them
+			return err
+		}
+		c.rows[use] = true
 	}
-	if err == nil {
-		c.ev = ev
-	}
-	return err
+	return nil
 }
 
 // carried is what the step before left: what its ticketed inputs and the shares
