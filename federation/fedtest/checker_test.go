@@ -13,9 +13,9 @@ import (
 var game = ledger.Money{Grant: 10_000, Bond: 1000, Slash: ledger.Million / 2, Challenge: 100, Window: ledger.MaxPatience, Sample: ledger.Million}
 
 // checked is a world with money and three checkers, whose rows are there.
-func checked(t *testing.T, money ledger.Money) *World {
+func checked(t *testing.T) *World {
 	t.Helper()
-	w, err := New(Options{Profiles: hetest.Profiles(t), Policy: policy, Mode: ledger.Quorum, Money: money, Checkers: []string{"val-1", "val-2", "val-3"}})
+	w, err := New(Options{Profiles: hetest.Profiles(t), Policy: policy, Mode: ledger.Quorum, Money: game, Checkers: []string{"val-1", "val-2", "val-3"}})
 	must(t, err)
 	return bring(t, w)
 }
@@ -43,59 +43,55 @@ func collude(t *testing.T, w *World, step uint16) {
 	}
 }
 
-// Nodes of two owners, a quorum, record the same altered step, and it gets its
-// ticket: that nodes agree is no proof. Who checks finds it in the sample and
-// challenges it, the validators vote, and the nodes pay.
-func TestAttackColludingNodes(t *testing.T) {
-	ctx := context.Background()
-	unchecked := game
-	unchecked.Sample = 0
-	for name, money := range map[string]ledger.Money{"nobody samples": unchecked, "all is sampled": game} {
-		t.Run(name, func(t *testing.T) {
-			w := checked(t, money)
-			collude(t, w, 2)
-			job := openJob(t, w)
-			var model *ledger.Model
-			must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
-				j, _ := ledger.JobOf(v, job)
-				m, ok := ledger.ModelOf(v, j.Model)
-				model = m
-				return ok && len(m.Opened) > 0 && len(m.Waiting) == 0
-			}))
-			if money.Sample == 0 { // the attack works
-				must(t, w.Settle(ctx))
-				m, _ := ledger.ModelOf(w.View(), model.ID)
-				if !m.Served() || len(ledger.Challenges(w.View())) > 0 {
-					t.Errorf("the altered model is not served: %+v", m)
-				}
-				return
-			}
-			must(t, w.Settle(ctx))
-			x, ok := ledger.ChallengeOf(w.View(), job, 2)
-			if !ok || x.Decided != ledger.Upheld || len(ledger.Challenges(w.View())) != 1 {
-				t.Fatalf("challenges %+v", ledger.Challenges(w.View()))
-			}
-			m, _ := ledger.ModelOf(w.View(), model.ID)
-			if !m.Refuted || m.Served() {
-				t.Error("the altered model is served")
-			}
-			for _, n := range nodes {
-				if a := account(w, n); a.Stake != game.Bond/2 {
-					t.Errorf("%s has %d at stake of %d", n, a.Stake, game.Bond)
-				}
-			}
-			if a := account(w, x.By); a.Balance != game.Grant+game.Bond/2 {
-				t.Errorf("%s challenged, and has %d of %d: half of what both nodes lost is its own", x.By, a.Balance, game.Grant)
-			}
-			conserved(t, w)
-		})
+func TestChallengeGame(t *testing.T) {
+	brought := checked(t)
+	for name, play := range map[string]func(*testing.T, *World){"colluding nodes": colludingNodes, "a false challenge": falseChallenge, "a withheld blob": withheldBlob} {
+		t.Run(name, func(t *testing.T) { play(t, branch(t, brought, 0, false)) })
 	}
 }
 
-// Who challenges a right step loses its bond to those it accused.
-func TestFalseChallenge(t *testing.T) {
+// colludingNodes of two owners, a quorum, record the same altered step, and it
+// gets its ticket: that nodes agree is no proof, and as long as nobody checks the
+// model is served. Who checks finds it in the sample and challenges it, the
+// validators vote, and the nodes pay.
+func colludingNodes(t *testing.T, w *World) {
 	ctx := context.Background()
-	w := checked(t, game)
+	for _, v := range w.Options.Checkers {
+		w.Absent[v] = true
+	}
+	collude(t, w, 2)
+	job := openJob(t, w)
+	model := func() *ledger.Model {
+		j, _ := ledger.JobOf(w.View(), job)
+		m, _ := ledger.ModelOf(w.View(), j.Model)
+		return m
+	}
+	must(t, w.Until(ctx, 8000, func(ledger.View) bool { m := model(); return m != nil && m.Served() && len(m.Opened) > 0 }))
+	for _, v := range w.Options.Checkers {
+		delete(w.Absent, v)
+	}
+	must(t, w.Settle(ctx))
+	x, ok := ledger.ChallengeOf(w.View(), job, 2)
+	if !ok || x.Decided != ledger.Upheld || len(ledger.Challenges(w.View())) != 1 {
+		t.Fatalf("challenges %+v", ledger.Challenges(w.View()))
+	}
+	if m := model(); !m.Refuted || m.Served() {
+		t.Error("the altered model is served on")
+	}
+	for _, n := range nodes {
+		if a := account(w, n); a.Stake != game.Bond/2 {
+			t.Errorf("%s has %d at stake of %d", n, a.Stake, game.Bond)
+		}
+	}
+	if a := account(w, x.By); a.Balance != game.Grant+game.Bond/2 {
+		t.Errorf("%s challenged, and has %d of %d: half of what both nodes lost is its own", x.By, a.Balance, game.Grant)
+	}
+	conserved(t, w)
+}
+
+// falseChallenge: who challenges a right step loses its bond to those it accused.
+func falseChallenge(t *testing.T, w *World) {
+	ctx := context.Background()
 	job := openJob(t, w)
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { _, ok := ledger.TicketOf(v, job, 1); return ok }))
 	must(t, w.Record(ctx, "bob", &ledger.OpenChallenge{Job: job, Step: 1}))
@@ -124,11 +120,11 @@ func TestFalseChallenge(t *testing.T) {
 	}
 }
 
-// A challenged step whose blobs no node hands out is judged by nobody: the
-// challenge stays open, and nobody pays. When the blob is back it is decided.
-func TestWithheldBlobDecidesNothing(t *testing.T) {
+// withheldBlob: a challenged step whose blobs no node hands out is judged by
+// nobody. The challenge stays open, and nobody pays; when the blob is back it is
+// decided.
+func withheldBlob(t *testing.T, w *World) {
 	ctx := context.Background()
-	w := checked(t, game)
 	job := openJob(t, w)
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool { _, ok := ledger.TicketOf(v, job, 1); return ok }))
 	_, record, err := replay.Ticketed(w.View(), job, 1)
