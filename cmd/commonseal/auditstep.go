@@ -57,7 +57,7 @@ while they were computed.`,
 	f.StringVar(&job, "job", "", "of which steps; the first digits of its name do")
 	f.IntVar(&choice.step, "step", -1, "this step alone; 0 is the start")
 	f.BoolVar(&choice.sample, "sample", false, "the steps that the ledger sampled (default)")
-	f.BoolVar(&choice.all, "all", false, "every step with a ticket")
+	f.BoolVar(&choice.all, "all", false, "every step with a ticket, and the model's record")
 	f.StringVar(&out, "out", ".", "folder for fraud proofs")
 	return c
 }
@@ -98,11 +98,21 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 			fmt.Fprintf(w, "%-9s %s, %d bytes: commonseal audit fraud %s --genesis genesis.json\n", "fraud", saved.path, saved.bytes, saved.path)
 		}
 	}
+	checked := len(steps)
+	if choice.all && j.State == ledger.JobDone {
+		checked++
+		if err := audit.Model(ctx, v); err != nil {
+			bad++
+			fmt.Fprintf(w, "%-9s WRONG, or not checked: %v\n", "model", err)
+		} else {
+			fmt.Fprintf(w, "%-9s ok\n", "model")
+		}
+	}
 	if choice.step < 0 && !choice.all { // of all, none survives
 		survival(w, int64(j.Steps), int64(len(steps)))
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d steps are not as they were recorded, or cannot be checked", bad, len(steps))
+		return fmt.Errorf("%d of %d records are not as they should be, or cannot be checked", bad, checked)
 	}
 	return nil
 }

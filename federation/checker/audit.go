@@ -35,18 +35,42 @@ var ErrUnavailable = errors.New("no node of the task has it; ask their owners, a
 // [*replay.WrongError] if the step is wrong; any other says that it cannot be
 // checked.
 func (a *Audit) Step(ctx context.Context, v ledger.View, step uint16) error {
-	from := Sources(ctx, v, a.job, a.profiles, a.node)
-	if a.checker == nil {
-		var err error
-		if a.checker, err = replay.NewChecker(a.job, from); err != nil {
-			return err
-		}
-	}
-	a.checker.Sources = from
-	if err := a.checker.Check(step); err != nil {
+	if err := a.open(ctx, v); err != nil {
 		return err
 	}
-	return a.vouched(ctx, v, step)
+	if err := a.checker.Check(step); err != nil || step == 0 {
+		return err
+	}
+	_, record, err := replay.Ticketed(v, a.job, step)
+	if err != nil {
+		return err
+	}
+	return a.vouched(ctx, v, step-1, record.Shares)
+}
+
+// Model holds the record that the job ended with to what its last map left; see
+// Step. The steps are to be checked as well.
+func (a *Audit) Model(ctx context.Context, v ledger.View) error {
+	if err := a.open(ctx, v); err != nil {
+		return err
+	}
+	record, err := a.checker.CheckModel()
+	if err != nil {
+		return err
+	}
+	j, _ := ledger.JobOf(v, a.job)
+	return a.vouched(ctx, v, j.Steps, record.Shares)
+}
+
+// open points the checker at a view.
+func (a *Audit) open(ctx context.Context, v ledger.View) (err error) {
+	from := Sources(ctx, v, a.job, a.profiles, a.node)
+	if a.checker == nil {
+		a.checker, err = replay.NewChecker(a.job, from)
+		return err
+	}
+	a.checker.Sources = from
+	return nil
 }
 
 // Sources are the ledger and the blobs of the nodes of a job's task.
@@ -100,30 +124,23 @@ func accused(v ledger.View, job ledger.Digest, step uint16) (out []string) {
 	return out
 }
 
-// vouched says whether the shares that a record goes on from are those that the
-// companies signed. The ledger has their digests alone: without the posts, nodes
-// might have made shares up. One that is missing is no proof of it.
-func (a *Audit) vouched(ctx context.Context, v ledger.View, step uint16) error {
-	if step == 0 {
-		return nil
-	}
-	_, record, err := replay.Ticketed(v, a.job, step)
-	if err != nil {
-		return err
-	}
+// vouched says whether the shares of a step that a record goes on from are those
+// that the companies signed. The ledger has their digests alone: without the
+// posts, nodes might have made shares up. One that is missing is no proof of it.
+func (a *Audit) vouched(ctx context.Context, v ledger.View, step uint16, shares []ledger.Digest) error {
 	j, _ := ledger.JobOf(v, a.job)
 	t, ok := ledger.TaskOf(v, j.Task)
 	if !ok {
 		return fmt.Errorf("no task %x", j.Task[:6])
 	}
 	e, ok := ledger.EpochOf(v, t.Epoch)
-	if !ok || len(e.Parties) != len(record.Shares) {
-		return fmt.Errorf("%d shares", len(record.Shares)) // unreachable: the ledger counts them
+	if !ok || len(e.Parties) != len(shares) {
+		return fmt.Errorf("%d shares", len(shares)) // unreachable: the ledger counts them
 	}
 	for again := range 2 {
 		missing := ""
 		for i, party := range e.Parties {
-			if !a.signed[place(step-1, party)][record.Shares[i]] {
+			if !a.signed[place(step, party)][shares[i]] {
 				missing = party
 			}
 		}
@@ -131,7 +148,7 @@ func (a *Audit) vouched(ctx context.Context, v ledger.View, step uint16) error {
 		case missing == "":
 			return nil
 		case again > 0:
-			return fmt.Errorf("%s's signature of its share of step %d: %w", missing, step-1, ErrUnavailable)
+			return fmt.Errorf("%s's signature of its share of step %d: %w", missing, step, ErrUnavailable)
 		}
 		a.readPosts(ctx, v)
 	}

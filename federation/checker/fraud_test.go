@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/commonseal/commonseal/federation/checker"
+	"github.com/commonseal/commonseal/federation/fedtest"
 	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/he/hetest"
 	"github.com/commonseal/commonseal/ledger"
 )
 
@@ -25,8 +27,40 @@ func TestAuditHonest(t *testing.T) {
 			t.Errorf("a proof of step %d: %v", s, err)
 		}
 	}
+	if err := a.Model(t.Context(), w.View()); err != nil {
+		t.Errorf("the model: %v", err)
+	}
 	if err := a.Step(t.Context(), w.View(), steps+1); err == nil || replay.IsWrong(err) {
 		t.Errorf("a step that is none: %v", err)
+	}
+}
+
+// A model's record that is not what the last map left is found.
+func TestAuditModel(t *testing.T) {
+	for name, spoil := range map[string]func(*ledger.ModelRecord){
+		"the model is recorded": func(r *ledger.ModelRecord) { r.State[0] ^= 1 },
+		"remainder":             func(r *ledger.ModelRecord) { r.Remainder[0] ^= 1 },
+		"values":                func(r *ledger.ModelRecord) { r.Values[0] ^= 1 },
+		"operation 0":           func(r *ledger.ModelRecord) { r.Ops[0][0] ^= 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "values" {
+				t.Skip("each is a world of its own")
+			}
+			w := trainOn(t, hetest.Profiles(t), func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
+				if r, ok := b.(*ledger.ModelRecord); ok {
+					forged := *r
+					forged.Ops = slices.Clone(r.Ops)
+					spoil(&forged)
+					return &forged
+				}
+				return b
+			})
+			err := checker.NewAudit(w.job, w.profiles, w.node).Model(t.Context(), w.View())
+			if !replay.IsWrong(err) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/commonseal/commonseal/federation"
 	"github.com/commonseal/commonseal/he"
@@ -166,36 +167,47 @@ func (c *Checker) prepare(step uint16) (err error) {
 // carried is what the step before left: what its ticketed inputs and the shares
 // that this record names come to, which is what the record goes on from.
 func (c *Checker) carried(record *ledger.StepRecord) ([]*he.Ciphertext, error) {
-	before, said, err := Ticketed(c.View, c.job.ID, record.Step-1)
+	before := record.Step - 1
+	wrong := func(format string, args ...any) error { return c.wrong(record, format, args...) }
+	left, _, err := c.added(before, record.Shares, wrong)
 	if err != nil {
 		return nil, err
-	}
-	round, err := c.step.Round(before, said, c.Blob)
-	if err != nil {
-		return nil, fmt.Errorf("the step before, which is to be checked first: %w", err)
-	}
-	m := c.step.Map(before.Step)
-	shares := make([]*multiparty.MapShare, len(record.Shares))
-	for i, d := range record.Shares {
-		b, err := c.Blob(d)
-		if err != nil {
-			return nil, fmt.Errorf("share %d: %w", i, err)
-		}
-		if shares[i], err = m.ParseShare(b); err != nil {
-			return nil, c.wrong(record, "share %d is none of step %d: %v", i, before.Step, err)
-		}
-	}
-	left, _, err := round.Finish(shares)
-	if err != nil {
-		return nil, c.wrong(record, "the shares it names come to nothing: %v", err)
 	}
 	floor := c.Profiles.Train.Floor()
 	for i, c0 := range []*he.Ciphertext{left[0].At(floor), left[1].At(floor)} {
 		if len(record.Inputs) < 2 || c0.Digest() != record.Inputs[i] {
-			return nil, c.wrong(record, "input %d is not what the shares of step %d, which it names, left", i, before.Step)
+			return nil, c.wrong(record, "input %d is not what the shares of step %d, which it names, left", i, before)
 		}
 	}
 	return left, nil
+}
+
+// added is what shares of a step's map come to, on its ticketed inputs.
+func (c *Checker) added(step uint16, named []ledger.Digest, wrong func(string, ...any) error) ([]*he.Ciphertext, []*big.Int, error) {
+	ticket, said, err := Ticketed(c.View, c.job.ID, step)
+	if err != nil {
+		return nil, nil, err
+	}
+	round, err := c.step.Round(ticket, said, c.Blob)
+	if err != nil {
+		return nil, nil, fmt.Errorf("step %d, which is to be checked first: %w", step, err)
+	}
+	m := c.step.Map(step)
+	shares := make([]*multiparty.MapShare, len(named))
+	for i, d := range named {
+		b, err := c.Blob(d)
+		if err != nil {
+			return nil, nil, fmt.Errorf("share %d: %w", i, err)
+		}
+		if shares[i], err = m.ParseShare(b); err != nil {
+			return nil, nil, wrong("share %d is none of step %d: %v", i, step, err)
+		}
+	}
+	left, rest, err := round.Finish(shares)
+	if err != nil {
+		return nil, nil, wrong("the shares it names come to nothing: %v", err)
+	}
+	return left, rest, nil
 }
 
 // updates are the local companies' gradients that a record names, at the point it
