@@ -8,6 +8,7 @@ import (
 
 	"github.com/commonseal/commonseal/federation/checker"
 	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/he/hetest"
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/tree"
 )
@@ -16,9 +17,12 @@ import (
 // or shows another ledger: each attack works with one defence off, and not with
 // it on.
 func TestAttackFramedNodes(t *testing.T) {
-	w := honest(t)
+	brought := bring(t, hetest.Profiles(t))
+	w := train(t, brought, nil)
 	for defence, forge := range map[string]func(*testing.T, *trained) []byte{
-		"proofs": otherRecord, "digests": otherShare, "lacking": noContribution,
+		"proofs":  func(t *testing.T, w *trained) []byte { return otherRecord(t, w, altered(t, brought)) },
+		"digests": otherShare,
+		"lacking": noContribution,
 	} {
 		file := forge(t, w)
 		size := int64(len(file))
@@ -32,8 +36,7 @@ func TestAttackFramedNodes(t *testing.T) {
 }
 
 // otherRecord shows the records of another ledger under the root of this one.
-func otherRecord(t *testing.T, w *trained) []byte {
-	other := altered(t)
+func otherRecord(t *testing.T, w, other *trained) []byte {
 	file, err := other.proof(t, 1)
 	must(t, err)
 	head, blobs := open(t, file)

@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/commonseal/commonseal/federation/checker"
-	"github.com/commonseal/commonseal/federation/fedtest"
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/he"
-	"github.com/commonseal/commonseal/ledger"
 )
 
 // BenchmarkAuditStep audits a step of production size after the first, whose keys
@@ -18,7 +16,7 @@ import (
 // size of a fraud proof. The job is small, so the ratio is high: what an audit
 // does beyond the evaluation does not grow with the rows.
 func BenchmarkAuditStep(b *testing.B) {
-	w := trainOn(b, he.Standard(), func(_ *fedtest.World, _ string, body ledger.Body) ledger.Body { return body })
+	w := train(b, bring(b, he.Standard()), nil)
 	from := checker.Sources(b.Context(), w.state, w.job, w.profiles, w.node)
 	c, err := replay.NewChecker(w.job, from)
 	must(b, err)
@@ -43,7 +41,7 @@ func BenchmarkAuditStep(b *testing.B) {
 // BenchmarkFraudProof verifies the fraud proof of an altered step of production
 // size, and reports how large it is.
 func BenchmarkFraudProof(b *testing.B) {
-	w := alteredOn(b, he.Standard())
+	w := altered(b, bring(b, he.Standard()))
 	file, err := w.proof(b, 1)
 	must(b, err)
 	_, head, err := checker.ReadHead(bytes.NewReader(file), int64(len(file)))

@@ -17,7 +17,7 @@ import (
 
 // Every step of an honest job is right, and there is no proof of the contrary.
 func TestAuditHonest(t *testing.T) {
-	w := honest(t)
+	w := train(t, bring(t, hetest.Profiles(t)), nil)
 	a := checker.NewAudit(w.job, w.profiles, w.node)
 	for s := range uint16(steps + 1) {
 		if err := a.Step(t.Context(), w.View(), s); err != nil {
@@ -37,6 +37,7 @@ func TestAuditHonest(t *testing.T) {
 
 // A model's record that is not what the last map left is found.
 func TestAuditModel(t *testing.T) {
+	brought := bring(t, hetest.Profiles(t))
 	for name, spoil := range map[string]func(*ledger.ModelRecord){
 		"the model is recorded": func(r *ledger.ModelRecord) { r.State[0] ^= 1 },
 		"remainder":             func(r *ledger.ModelRecord) { r.Remainder[0] ^= 1 },
@@ -44,10 +45,7 @@ func TestAuditModel(t *testing.T) {
 		"operation 0":           func(r *ledger.ModelRecord) { r.Ops[0][0] ^= 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name != "values" {
-				t.Skip("each is a world of its own")
-			}
-			w := trainOn(t, hetest.Profiles(t), func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
+			w := train(t, brought, func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
 				if r, ok := b.(*ledger.ModelRecord); ok {
 					forged := *r
 					forged.Ops = slices.Clone(r.Ops)
@@ -67,7 +65,7 @@ func TestAuditModel(t *testing.T) {
 // An altered step is found, alone, and shown in a file that verifies with what
 // its verifier trusts and nothing else.
 func TestFraudProof(t *testing.T) {
-	w := altered(t)
+	w := altered(t, bring(t, hetest.Profiles(t)))
 	a := checker.NewAudit(w.job, w.profiles, w.node)
 	for s := range uint16(steps + 1) {
 		if err := a.Step(t.Context(), w.View(), s); replay.IsWrong(err) != (s == 1) {

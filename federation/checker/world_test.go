@@ -18,7 +18,6 @@ import (
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he"
-	"github.com/commonseal/commonseal/he/hetest"
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/tree"
 )
@@ -61,24 +60,20 @@ type trained struct {
 	state    *tree.Snapshot
 }
 
-// trainOn runs a job of two steps, the last one valued, in which nodes record what
-// forge says.
-func trainOn(tb testing.TB, profiles he.Profiles, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
+// bring is a world where all companies have brought their rows.
+func bring(tb testing.TB, profiles he.Profiles) *fedtest.World {
 	tb.Helper()
 	ctx := context.Background()
-	out := &trained{profiles: profiles}
-	w, err := fedtest.New(fedtest.Options{Profiles: out.profiles, Mode: ledger.Quorum, Policy: func(company string) agent.Policy {
+	w, err := fedtest.New(fedtest.Options{Profiles: profiles, Mode: ledger.Quorum, Policy: func(company string) agent.Policy {
 		return agent.Policy{Tasks: map[string]agent.TaskPolicy{"churn": {
 			Rows:  func(s table.Schema) (table.Table, error) { return s.Read(strings.NewReader(rows(company)), company) },
 			Local: company == "cal", Validation: 0.2,
 		}}}
 	}})
 	must(tb, err)
-	out.World = w
 	must(tb, w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.CurrentEpoch(v); return ok }))
 	must(tb, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
-	open := &ledger.OpenJob{Task: task, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
 	must(tb, w.Until(ctx, 4000, func(v ledger.View) bool {
 		for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
 			for _, c := range []string{"ann", "bob", "cal"} {
@@ -89,9 +84,22 @@ func trainOn(tb testing.TB, profiles he.Profiles, forge func(w *fedtest.World, f
 		}
 		return true
 	}))
-	w.Forge = func(from string, b ledger.Body) ledger.Body { return forge(w, from, b) }
+	return w
+}
+
+// train goes on from a world with a job of two steps, the last one valued, in which
+// nodes record what forge says; nil: what they should.
+func train(tb testing.TB, from *fedtest.World, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
+	tb.Helper()
+	ctx := context.Background()
+	w, err := from.Branch(0, false)
+	must(tb, err)
+	if forge != nil {
+		w.Forge = func(from string, b ledger.Body) ledger.Body { return forge(w, from, b) }
+	}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
 	must(tb, w.Record(ctx, "peer", open))
-	out.job = ledger.JobID("peer", open)
+	out := &trained{World: w, profiles: w.Profiles, job: ledger.JobID("peer", open)}
 	must(tb, w.Until(ctx, 8000, func(v ledger.View) bool {
 		j, _ := ledger.JobOf(v, out.job)
 		return j.State == ledger.JobDone
@@ -101,14 +109,9 @@ func trainOn(tb testing.TB, profiles he.Profiles, forge func(w *fedtest.World, f
 }
 
 // altered has both nodes alter a coefficient of step 1.
-func altered(tb testing.TB) *trained {
+func altered(tb testing.TB, from *fedtest.World) *trained {
 	tb.Helper()
-	return alteredOn(tb, hetest.Profiles(tb))
-}
-
-func alteredOn(tb testing.TB, profiles he.Profiles) *trained {
-	tb.Helper()
-	return trainOn(tb, profiles, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
+	return train(tb, from, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
 		if r, ok := b.(*ledger.StepRecord); ok && r.Step == 1 && slices.Contains(nodes, from) {
 			forged, err := w.AlterRecord(from, r)
 			must(tb, err)
@@ -116,11 +119,6 @@ func alteredOn(tb testing.TB, profiles he.Profiles) *trained {
 		}
 		return b
 	})
-}
-
-func honest(tb testing.TB) *trained {
-	tb.Helper()
-	return trainOn(tb, hetest.Profiles(tb), func(_ *fedtest.World, _ string, b ledger.Body) ledger.Body { return b })
 }
 
 // settle puts the world's blocks into a tree, from whose last state proofs are
