@@ -76,10 +76,14 @@ func runChecker(ctx context.Context, p process) (err error) {
 			return saved.digest, err
 		}})
 	p.log.Info("started", "chain", h.Genesis.Chain, "version", buildVersion())
-	return runParts(ctx, func() {}, c.Run, func(ctx context.Context) error {
+	err = runParts(ctx, func() {}, c.Run, func(ctx context.Context) error {
 		if err := c.Sync(ctx); err != nil {
 			return err
 		}
 		return k.Run(ctx, c.Changed)
 	})
+	if err == nil {
+		p.log.Info("stopped")
+	}
+	return err
 }

@@ -149,7 +149,12 @@ func (c *Checker) accuse(ctx context.Context, v ledger.View, d federation.Accuse
 		}
 		c.frauds[federation.Check(d)] = fraud
 	}
-	return c.submit(ctx, &ledger.OpenChallenge{Job: d.Job, Step: d.Step, Fraud: fraud})
+	err := c.submit(ctx, &ledger.OpenChallenge{Job: d.Job, Step: d.Step, Fraud: fraud})
+	var refused *TxError
+	if errors.As(err, &refused) && refused.Result.Code == ledger.Conflict {
+		return nil // somebody was faster: the step is challenged
+	}
+	return err
 }
 
 // found says whether a step is wrong: as the journal has it, or evaluated now
