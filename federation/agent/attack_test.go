@@ -226,6 +226,47 @@ func TestAttackExchangedShare(t *testing.T) {
 	}
 }
 
+// TestAttackExchangedLastShare does so at the end, where the model and the values
+// to open come of it.
+func TestAttackExchangedLastShare(t *testing.T) {
+	w, id := approved(t, ledger.Quorum, pooled, 1)
+	w.tamper = func(b ledger.Body) {
+		if r, ok := b.(*ledger.ModelRecord); ok {
+			r.Shares[0] = w.keep([]byte("another share"))
+		}
+	}
+	for range 40 {
+		for _, n := range nodeNames {
+			_, _ = w.nodes[n].Work(context.Background()) // what is missing comes
+		}
+		if w.job(id).State == ledger.JobDone {
+			break
+		}
+		for _, c := range companies {
+			w.work(c)
+		}
+	}
+	if w.job(id).State != ledger.JobDone {
+		t.Fatalf("the job is in state %v", w.job(id).State)
+	}
+	ctx, model := context.Background(), w.job(id).Model
+	ann := w.twin("ann", defences{})
+	var wrong *ProvenanceError
+	if _, err := ann.opening(ctx, w.tip, federation.Opening{Job: id}); !errors.As(err, &wrong) {
+		t.Errorf("ann opens the values: %v", err)
+	}
+	if _, err := ann.serve(ctx, w.tip, federation.Serve{Model: model}); !errors.As(err, &wrong) {
+		t.Errorf("ann serves the model: %v", err)
+	}
+	careless := w.twin("ann", defences{named: true})
+	if did, err := careless.opening(ctx, w.tip, federation.Opening{Job: id}); !did || err != nil {
+		t.Errorf("undefended, ann does not open the values: %v %v", did, err)
+	}
+	if did, err := careless.serve(ctx, w.tip, federation.Serve{Model: model}); !did || err != nil {
+		t.Errorf("undefended, ann does not serve: %v %v", did, err)
+	}
+}
+
 // TestAttackForeignPoint hands a local company trivial weights (m, 0): a gradient
 // at them is in the clear for whoever holds no key.
 func TestAttackForeignPoint(t *testing.T) {
