@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"federation/peer":    {"federation/wire", "ledger", "ledger/gate", "proto/**"},
 	"federation/node":    {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
 	"federation/agent":   {"federation", "federation/replay", "federation/wire", "federation/store", "federation/table", "he", "he/multiparty", "he/circuit", "ledger", "ledger/gate", "proto/**"},
+	"federation/checker": {"federation", "federation/replay", "federation/store", "he", "he/multiparty", "ledger", "ledger/tree"},
 	"federation/local":   {"federation/**", "he/**", "ledger", "incentive"},
 	"federation/fedtest": {"federation/**", "he/**", "ledger", "ledger/gate", "incentive", "proto/**"},
 	"clients/**":         {"clients/**", "federation/peer", "federation/wire", "federation/table", "he", "he/circuit", "ledger", "ledger/gate", "ledger/tree", "ledger/audit", "proto/**"},

@@ -43,6 +43,10 @@ func (s *stage) body(name string, words []string) ledger.Body {
 		return &ledger.CloseEpoch{Number: number(s.t, words[1])}
 	case "settle":
 		return &ledger.Settle{Epoch: number(s.t, words[1]), Task: task}
+	case "challenge":
+		return &ledger.OpenChallenge{Job: s.job().ID, Step: s.number(words[1])}
+	case "verdict":
+		return &ledger.Verdict{Job: s.job().ID, Step: s.number(words[1]), Wrong: words[2] == "wrong"}
 	case "serve":
 		return &ledger.Serve{Model: s.job().Model, PairKey: digest("pair", name)}
 	}
@@ -110,20 +114,25 @@ func shares() (out []ledger.Digest) {
 	return out
 }
 
-// step is a record of the next step; another word after it is another result.
-func (s *stage) step(words []string) ledger.Body {
-	j := s.job()
-	n, err := strconv.ParseUint(words[0], 10, 16)
+func (s *stage) number(word string) uint16 {
+	n, err := strconv.ParseUint(word, 10, 16)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r := &ledger.StepRecord{Job: j.ID, Step: uint16(n), Previous: j.Last, Inputs: []ledger.Digest{digest("input", words)}, C1s: []ledger.Digest{digest("c1", words)}}
+	return uint16(n)
+}
+
+// step is a record of the next step; another word after it is another result.
+func (s *stage) step(words []string) ledger.Body {
+	j := s.job()
+	n := s.number(words[0])
+	r := &ledger.StepRecord{Job: j.ID, Step: n, Previous: j.Last, Inputs: []ledger.Digest{digest("input", words)}, C1s: []ledger.Digest{digest("c1", words)}}
 	if n == 0 {
 		return r
 	}
 	r.Shares = shares()
 	for i := range uint16(2) { // cal's updates, of training and of validation rows
-		p := ledger.Post{Chain: "chain", Epoch: 1, Profile: digest("train"), Scope: j.ID, Kind: ledger.PostUpdate, Step: uint16(n), Index: i, Blob: digest("update", i), Size: 1}
+		p := ledger.Post{Chain: "chain", Epoch: 1, Profile: digest("train"), Scope: j.ID, Kind: ledger.PostUpdate, Step: n, Index: i, Blob: digest("update", i), Size: 1}
 		r.Updates = append(r.Updates, p.Sign(private("cal")).Append(nil))
 	}
 	return r

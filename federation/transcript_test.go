@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what came out into the transcri
 // TestTranscripts plays testdata/*.txt. A line is a command, and the lines
 // below it that begin with two spaces are what comes of it:
 //
-//	found MODE [rich]              a consortium of ann, bob, cal (local), north, south; one that pays
+//	found MODE [rich|checked]      a consortium of ann, bob, cal (local), north, south; one that pays, one whose steps are all sampled
 //	NAME says BODY …               a transaction; a refusal is printed
 //	all say BODY …                 by every company
 //	NAME holds WHO KIND STEP       a post of WHO's, with its blob
@@ -114,13 +114,16 @@ func digest(parts ...any) ledger.Digest {
 
 var companies, nodes = []string{"ann", "bob", "cal"}, []string{"north", "south"}
 
-func (s *stage) found(mode string, rich bool) {
+func (s *stage) found(mode, money string) {
 	g := ledger.Genesis{Chain: "chain", Train: digest("train"), Release: digest("release"), Serve: digest("serve"), Mode: ledger.Quorum, Quorum: 2, Patience: 60_000}
 	if mode == "strict" {
 		g.Mode = ledger.Strict
 	}
-	if rich {
+	switch money {
+	case "rich":
 		g.Money, g.RewardEpoch = ledger.Money{Grant: 1000, Bond: 100, Emission: 100, Slash: ledger.Million}, 100_000
+	case "checked":
+		g.Money = ledger.Money{Grant: 1000, Bond: 100, Slash: ledger.Million / 2, Challenge: 10, Window: 60_000, Sample: ledger.Million}
 	}
 	add := func(name string, roles ledger.Roles) {
 		m := ledger.Member{Name: name, Owner: name + " ltd", Roles: roles, Signing: public(name), TLS: public(name + "/tls")}
@@ -156,7 +159,7 @@ func (s *stage) do(words []string) []string {
 	s.t.Helper()
 	switch {
 	case words[0] == "found":
-		s.found(words[1], len(words) > 2 && words[2] == "rich")
+		s.found(words[1], strings.Join(words[2:], " "))
 	case words[0] == "duties":
 		return s.duties(words[1])
 	case words[0] == "later":
@@ -201,6 +204,8 @@ func (s *stage) duties(name string) []string {
 	var owed []federation.Duty
 	if slices.Contains(nodes, name) {
 		owed = federation.NodeDuties(s.state, name, s.now, s.has[name])
+	} else if m, _ := ledger.MemberOf(s.state, name); !m.Roles.Has(ledger.Company) {
+		owed = federation.CheckerDuties(s.state, name, s.now, s.has[name])
 	} else {
 		owed = federation.CompanyDuties(s.state, name, s.now, s.trust[name], s.has[name])
 	}

@@ -63,6 +63,10 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	}
 	t, ok := TicketOf(s, x.Job, x.Step)
 	m, at := s.money(), key(keyChallenge, x.Job, x.Step)
+	until := int64(0)
+	if ok {
+		until = challengeFrom(j, t, s.genesis.Patience) + m.Window
+	}
 	had, has := load[Challenge](s, at)
 	switch {
 	case from.member == nil:
@@ -73,8 +77,8 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 		return refuse(Replayed, "challenged already")
 	case has:
 		return refuse(Conflict, "%s has challenged step %d of job %x", had.By, x.Step, x.Job[:6])
-	case s.now > t.Opened+m.Window:
-		return refuse(Late, "step %d of job %x could be challenged until %d", x.Step, x.Job[:6], t.Opened+m.Window)
+	case s.now > until:
+		return refuse(Late, "step %d of job %x could be challenged until %d", x.Step, x.Job[:6], until)
 	}
 	if m.Challenge > 0 {
 		if r := s.spend(from.name, m.Challenge); r.Code != OK {
@@ -83,6 +87,25 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	}
 	s.put(at, &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now})
 	return Result{}
+}
+
+// challengeFrom is when the window of a step begins: with its ticket, and again
+// with the job's end, since what is sampled is known only then.
+func challengeFrom(j *Job, t *Ticket, patience int64) int64 {
+	if j.State == JobDone {
+		return max(t.Opened, j.Deadline-patience)
+	}
+	return t.Opened
+}
+
+// ChallengeableUntil is the block time until which a step of a job can be
+// challenged, if it has a ticket.
+func ChallengeableUntil(v View, j *Job, step uint16) (until int64, ok bool) {
+	t, ok := TicketOf(v, j.ID, step)
+	if !ok || step > j.Steps {
+		return 0, false
+	}
+	return challengeFrom(j, t, GenesisOf(v).Patience) + MoneyOf(v).Window, true
 }
 
 // Verdict is a validator's vote on a challenge, after it evaluated the step.

@@ -92,6 +92,39 @@ func TestChallengeOfRunningJob(t *testing.T) {
 	}
 }
 
+// The steps of a long job can be challenged when it ends, as what is sampled is
+// known only then, and no longer than a window.
+func TestWindowBeginsWithTheEnd(t *testing.T) {
+	w := foundWorld(t, rich()).rows()
+	job := w.job(openJob(1))
+	until := func() int64 {
+		j, _ := JobOf(w.state, job)
+		at, ok := ChallengeableUntil(w.state, j, 0)
+		if !ok {
+			t.Fatal("step 0 has no ticket")
+		}
+		return at
+	}
+	w.must("north", w.record(job))
+	w.must("south", w.record(job))
+	w.now = until()
+	w.refused(Late, "ann", &OpenChallenge{Job: job, Step: 0})
+	w.steps(job)
+	w.must("north", w.modelRecord(job))
+	w.must("south", w.modelRecord(job))
+	if left := until() - w.now; left != 24*hour {
+		t.Errorf("%d ms are left when the job ends", left)
+	}
+	late := w.fork()
+	late.now = until()
+	late.refused(Late, "ann", &OpenChallenge{Job: job, Step: 0})
+	w.must("ann", &OpenChallenge{Job: job, Step: 0})
+	j, _ := JobOf(w.state, job)
+	if _, ok := ChallengeableUntil(w.state, j, j.Steps+1); ok {
+		t.Error("the model's record is a step to challenge")
+	}
+}
+
 // What is sampled is of the job's steps, as many as asked for, rounded up, and
 // others for another last record.
 func TestSampled(t *testing.T) {

@@ -26,9 +26,9 @@ func commands(simulate simulateFunc) []*cobra.Command {
 	return []*cobra.Command{
 		newDemo(), newSimulate(simulate),
 		newKeygen(), newFound(), newJoin(), newMember(), newUpgrade(), newStatus(),
-		newValidator(), newAggregator(), newAgent(),
+		newValidator(), newAggregator(), newAgent(), newChecker(),
 		newTask(), newContribute(), newTrain(),
-		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(),
+		newQuerier(), newAdmit(), newPredict(), newUsage(), newAudit(), newChallenge(),
 		newCredits(), newReward(), newIncentive(),
 		newParams(), newVersion(),
 	}

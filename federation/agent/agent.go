@@ -103,6 +103,7 @@ type Agent struct {
 type defences struct {
 	ticket   bool // answer what one node recorded
 	journal  bool // forget what was answered
+	named    bool // answer whatever shares a record goes on from
 	point    bool // take a gradient wherever asked
 	promise  bool // say something else after a restart
 	rollback bool // answer with an old journal

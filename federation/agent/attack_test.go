@@ -202,6 +202,71 @@ func TestAttackAlteredGradient(t *testing.T) {
 	}
 }
 
+// TestAttackExchangedShare has both nodes collude and go on from another share in
+// the place of ann's: what it would add up to is theirs to choose, and every
+// evaluation after it is right. Under quorum provenance too ann looks for her own.
+func TestAttackExchangedShare(t *testing.T) {
+	w, id := approved(t, ledger.Quorum, pooled, 2)
+	w.tamper = func(b ledger.Body) {
+		if r, ok := b.(*ledger.StepRecord); ok && r.Step == 1 {
+			r.Shares[0] = w.keep([]byte("another share"))
+		}
+	}
+	w.reached(id, 2)
+	ctx, asked := context.Background(), federation.Share{Job: id, Step: 1}
+	careless := w.twin("ann", defences{named: true})
+	before := careless.written(id)
+	if did, err := careless.share(ctx, w.tip, asked); !did || err != nil || careless.written(id) != before+1 {
+		t.Errorf("undefended, ann does not answer: %v %v", did, err)
+	}
+	ann := w.twin("ann", defences{})
+	var wrong *ProvenanceError
+	if _, err := ann.share(ctx, w.tip, asked); !errors.As(err, &wrong) || ann.written(id) != before {
+		t.Errorf("ann answers: %v, %d letters", err, ann.written(id))
+	}
+}
+
+// TestAttackExchangedLastShare does so at the end, where the model and the values
+// to open come of it.
+func TestAttackExchangedLastShare(t *testing.T) {
+	w, id := approved(t, ledger.Quorum, pooled, 1)
+	w.tamper = func(b ledger.Body) {
+		if r, ok := b.(*ledger.ModelRecord); ok {
+			r.Shares[0] = w.keep([]byte("another share"))
+		}
+	}
+	for range 40 {
+		for _, n := range nodeNames {
+			_, _ = w.nodes[n].Work(context.Background()) // what is missing comes
+		}
+		if w.job(id).State == ledger.JobDone {
+			break
+		}
+		for _, c := range companies {
+			w.work(c)
+		}
+	}
+	if w.job(id).State != ledger.JobDone {
+		t.Fatalf("the job is in state %v", w.job(id).State)
+	}
+	ctx, model := context.Background(), w.job(id).Model
+	ann := w.twin("ann", defences{})
+	var wrong *ProvenanceError
+	if _, err := ann.opening(ctx, w.tip, federation.Opening{Job: id}); !errors.As(err, &wrong) {
+		t.Errorf("ann opens the values: %v", err)
+	}
+	if _, err := ann.serve(ctx, w.tip, federation.Serve{Model: model}); !errors.As(err, &wrong) {
+		t.Errorf("ann serves the model: %v", err)
+	}
+	careless := w.twin("ann", defences{named: true})
+	if did, err := careless.opening(ctx, w.tip, federation.Opening{Job: id}); !did || err != nil {
+		t.Errorf("undefended, ann does not open the values: %v %v", did, err)
+	}
+	if did, err := careless.serve(ctx, w.tip, federation.Serve{Model: model}); !did || err != nil {
+		t.Errorf("undefended, ann does not serve: %v %v", did, err)
+	}
+}
+
 // TestAttackForeignPoint hands a local company trivial weights (m, 0): a gradient
 // at them is in the clear for whoever holds no key.
 func TestAttackForeignPoint(t *testing.T) {

@@ -141,6 +141,11 @@ func (a *Agent) answer(ctx context.Context, v ledger.View, w *job, ticket *ledge
 	if err := a.intact(v, w.keys); err != nil {
 		return false, err
 	}
+	if ticket.Step > 0 {
+		if err := a.named(w.keys, w.ID, ticket.Step-1, record.Shares); err != nil {
+			return false, err
+		}
+	}
 	round, err := a.apply(ctx, v, w, ticket, record)
 	if err != nil {
 		return false, err
@@ -193,6 +198,9 @@ func (a *Agent) opening(ctx context.Context, v ledger.View, d federation.Opening
 		return false, &RefusedError{ErrNoTicket}
 	}
 	if err := a.intact(v, w.keys); err != nil {
+		return false, err
+	}
+	if err := a.named(w.keys, j.ID, j.Steps, record.Shares); err != nil {
 		return false, err
 	}
 	if isStrict(v) {

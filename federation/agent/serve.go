@@ -79,6 +79,13 @@ func (a *Agent) serve(ctx context.Context, v ledger.View, d federation.Serve) (b
 	if _, err := a.modelShare(m); err != nil {
 		return false, err
 	}
+	if j, ok := ledger.JobOf(v, m.Job); ok {
+		if record := concluded(v, j); record != nil {
+			if err := a.named(keys, j.ID, j.Steps, record.Shares); err != nil {
+				return false, err
+			}
+		}
+	}
 	if isStrict(v) {
 		if err := a.witnessModel(ctx, v, m); err != nil {
 			return false, err

@@ -127,6 +127,22 @@ func (a *Agent) leftBy(ctx context.Context, v ledger.View, w *job, step uint16, 
 	return out, nil
 }
 
+// named refuses what goes on from another share of a step than the one that this
+// company wrote. Shares are added up: who puts another in the place of one moves
+// what comes out as it likes, and evaluates everything after it honestly. As
+// every company looks for its own, none is exchanged unseen. That a company has
+// forgotten its own share intact finds.
+func (a *Agent) named(keys *epochKeys, job ledger.Digest, step uint16, shares []ledger.Digest) error {
+	mine, ok, err := a.wrote(ledger.Post{Scope: job, Kind: ledger.PostShare, Step: step})
+	if err != nil || !ok || a.off.named {
+		return err
+	}
+	if self := keys.secrets.Index; self >= len(shares) || shares[self] != mine.Blob {
+		return &RefusedError{&ProvenanceError{Job: job, Step: step, Detail: "the record after it does not name this company's share"}}
+	}
+	return nil
+}
+
 // evaluatorOf holds all contributions of a job, as the ledger names them.
 func (a *Agent) evaluatorOf(ctx context.Context, v ledger.View, w *job) (*replay.Evaluator, error) {
 	if w.witness != nil {

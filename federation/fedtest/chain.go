@@ -80,6 +80,8 @@ type follower struct {
 	read  int // blocks
 	// cutOff, if not nil, says whether the process does not reach the chain now.
 	cutOff func() bool
+	// forge, if not nil, is what the process submits instead of a transaction.
+	forge func(tx []byte) []byte
 }
 
 func (c *chain) follower(g ledger.Genesis) (*follower, error) {
@@ -116,6 +118,9 @@ func (f *follower) Now() int64 { return f.now }
 func (f *follower) Submit(_ context.Context, tx []byte) (ledger.Result, error) {
 	if f.cutOff != nil && f.cutOff() {
 		return ledger.Result{}, fmt.Errorf("submit: %w", ErrLost)
+	}
+	if f.forge != nil {
+		tx = f.forge(tx)
 	}
 	if f.chain.lossy {
 		switch f.chain.random.IntN(12) {

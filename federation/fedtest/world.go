@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/commonseal/commonseal/federation/agent"
+	"github.com/commonseal/commonseal/federation/checker"
 	"github.com/commonseal/commonseal/federation/node"
 	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/he"
@@ -30,7 +31,8 @@ type Options struct {
 	Mode     ledger.Mode
 	Patience int64 // ms of block time that a stage or a step is waited for; 0: for ever
 	Money    ledger.Money
-	Reward   int64 // ms of block time of a reward epoch; 0: as the ledger has it
+	Reward   int64    // ms of block time of a reward epoch; 0: as the ledger has it
+	Checkers []string // validators beside the one that orders, who check
 }
 
 // A World is a federation.
@@ -39,11 +41,15 @@ type World struct {
 	Genesis ledger.Genesis
 	Nodes   map[string]*Process[*node.Node]
 	Agents  map[string]*Process[*agent.Agent]
-	Crashes int
-	Absent  map[string]bool // gets no turn
+	// Checkers are those of the options.
+	Checkers map[string]*Process[*checker.Checker]
+	Crashes  int
+	Absent   map[string]bool // gets no turn
 	// Tamper, if not nil, is what a sender makes of a post before it puts it.
-	Tamper  func(from string, p ledger.Post, blob []byte) (ledger.Post, []byte)
-	CutOff  map[string]bool // sees no block, and cannot submit; the nodes it reaches
+	Tamper func(from string, p ledger.Post, blob []byte) (ledger.Post, []byte)
+	CutOff map[string]bool // sees no block, and cannot submit; the nodes it reaches
+	// Forge, if not nil, is what a process records instead of what it would.
+	Forge   func(from string, body ledger.Body) ledger.Body
 	random  *rand.Rand
 	chain   *chain
 	order   []string
@@ -94,7 +100,9 @@ func New(o Options) (*World, error) {
 	for _, n := range nodes {
 		member(n, ledger.Aggregator)
 	}
-	member("order", ledger.Validator)
+	for _, n := range append([]string{"order"}, o.Checkers...) {
+		member(n, ledger.Validator)
+	}
 	member("peer", ledger.ModelPeer)
 	var err error
 	if w.chain, err = newChain(w.Genesis, w.random, o.Faults); err != nil {
@@ -107,7 +115,8 @@ func empty(o Options) *World {
 	return &World{
 		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)),
 		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{}, Absent: map[string]bool{}, CutOff: map[string]bool{},
-		order: append(append([]string(nil), companies...), nodes...),
+		Checkers: map[string]*Process[*checker.Checker]{},
+		order:    append(append(append([]string(nil), companies...), nodes...), o.Checkers...),
 	}
 }
 
@@ -135,7 +144,7 @@ func (w *World) populate(of *World) (err error) {
 			return err
 		}
 	}
-	return nil
+	return w.populateCheckers(of)
 }
 
 // Branch is a world that goes on from here with another seed: every process is
@@ -167,6 +176,7 @@ func found[D comparable](w *World, name string, s *store.Mem, start func(*store.
 	}
 	f.catchUp(true)
 	f.cutOff = func() bool { return w.CutOff[name] }
+	f.forge = func(tx []byte) []byte { return w.forged(name, tx) }
 	p := &Process[D]{Store: s, ledger: f, name: name}
 	p.start = func(s *store.Mem) (D, error) { return start(s, f) }
 	p.Driver, err = p.start(p.Store)
@@ -211,6 +221,9 @@ func (w *World) Turn(ctx context.Context) error {
 			_ = n.Bill(ctx) // what is not recorded now is later
 			return did, err
 		})
+	}
+	if p, ok := w.Checkers[name]; ok {
+		return turn(ctx, w, p, (*checker.Checker).Work)
 	}
 	return turn(ctx, w, w.Agents[name], (*agent.Agent).Work)
 }
@@ -338,6 +351,9 @@ func (w *World) Settle(ctx context.Context) error {
 			var did bool
 			var err error
 			if p, ok := w.Nodes[name]; ok {
+				p.ledger.catchUp(true)
+				did, err = p.Driver.Work(ctx)
+			} else if p, ok := w.Checkers[name]; ok {
 				p.ledger.catchUp(true)
 				did, err = p.Driver.Work(ctx)
 			} else {

@@ -13,9 +13,9 @@ import (
 // over, stage by stage: all commitments, then all reveals. blob gives what is
 // not in the ledger itself.
 func Observe(v ledger.View, id ledger.Digest, o *multiparty.Observer, blob func(ledger.Digest) ([]byte, error)) error {
-	y, ok := ledger.CeremonyOf(v, id)
-	if !ok || y.State != ledger.Active {
-		return fmt.Errorf("ceremony %x is not over", id[:6])
+	y, err := over(v, id)
+	if err != nil {
+		return err
 	}
 	for stage := range y.Stages {
 		for _, party := range y.Parties {
@@ -80,24 +80,32 @@ func Ticketed(v ledger.View, job ledger.Digest, step uint16) (*ledger.Ticket, *l
 }
 
 // Contributions reads into ev what pooled companies contributed to a job.
-func Contributions(v ledger.View, job *Job, ev *Evaluator, blob func(ledger.Digest) ([]byte, error)) error {
+func Contributions(v ledger.View, job *Job, ev *Evaluator, blob Blobs) error {
+	for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
+		if err := contributionsOf(v, job, ev, use, blob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contributionsOf reads those of one use.
+func contributionsOf(v ledger.View, job *Job, ev *Evaluator, use ledger.ContributionKind, blob Blobs) error {
 	for i, x := range job.Task.Consents {
-		for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
-			c, ok := ledger.ContributionOf(v, job.Task.ID, use, x.Company)
-			if !ok || x.Local {
-				continue
-			}
-			b, err := blob(c.Manifest)
-			if err != nil {
-				return err
-			}
-			m, err := wire.ParseManifest(b)
-			if err != nil {
-				return fmt.Errorf("%s: %w", x.Company, err)
-			}
-			if err := ev.Contribute(use, i, m.Blocks(), blob); err != nil {
-				return fmt.Errorf("%s: %w", x.Company, err)
-			}
+		c, ok := ledger.ContributionOf(v, job.Task.ID, use, x.Company)
+		if !ok || x.Local {
+			continue
+		}
+		b, err := blob(c.Manifest)
+		if err != nil {
+			return err
+		}
+		m, err := wire.ParseManifest(b)
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.Company, err)
+		}
+		if err := ev.Contribute(use, i, m.Blocks(), blob); err != nil {
+			return fmt.Errorf("%s: %w", x.Company, err)
 		}
 	}
 	return nil

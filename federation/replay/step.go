@@ -20,17 +20,22 @@ type Evaluator struct {
 	digest map[*he.Ciphertext]ledger.Digest              // of contributions, hashed once
 }
 
-// NewEvaluator takes the keys of the job's task.
+// NewEvaluator takes the keys of the job's task. Without those of the release
+// profile it evaluates steps and no values.
 func NewEvaluator(job *Job, public *he.PublicKey, train, release *he.EvaluationKeys) (*Evaluator, error) {
 	steps, err := circuit.NewEvaluator(job.Plan, train)
 	if err != nil {
 		return nil, err
 	}
 	n := job.Roster.N()
-	return &Evaluator{
-		job: job, public: public, steps: steps, values: circuit.NewValuer(release), digest: map[*he.Ciphertext]ledger.Digest{},
+	e := &Evaluator{
+		job: job, public: public, steps: steps, digest: map[*he.Ciphertext]ledger.Digest{},
 		blocks: map[ledger.ContributionKind][][]circuit.Block{ledger.Training: make([][]circuit.Block, n), ledger.Validation: make([][]circuit.Block, n)},
-	}, nil
+	}
+	if release != nil {
+		e.values = circuit.NewValuer(release)
+	}
+	return e, nil
 }
 
 // Contribute takes in a pooled company's blocks, by the digests of its

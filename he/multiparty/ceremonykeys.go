@@ -10,6 +10,9 @@ import (
 	"github.com/tuneinsight/lattigo/v5/ring/ringqp"
 )
 
+// labelKeys is what a key digest is a hash under.
+const labelKeys = "ceremony/keys"
+
 // sum is the sum of all shares of a part of round 1.
 func (c *proceedings) sum(p part) *he.Object {
 	x := &c.exchanges[roundOne]
@@ -77,7 +80,7 @@ func (c *proceedings) finish() error {
 	case roundTwo:
 		seen = c.sumsDigest("ceremony/round-1", func(p part) bool { return p.kind == he.KindRelinShare1 })
 	case endTest:
-		seen = c.sumsDigest("ceremony/keys", func(part) bool { return true })
+		seen = c.sumsDigest(labelKeys, func(part) bool { return true })
 	}
 	c.enter(next, seen)
 	return nil
@@ -139,11 +142,16 @@ func (c *proceedings) PublicKeys() (train, release *he.PublicKey) {
 
 // EvaluationKeys are the keys that circuits of one of the plan's profiles run
 // on, made anew by every call and twice the size of what is held of the
-// ceremony; nil before it is Done. A key set's are its Galois keys alone, to
-// add to the epoch's with [he.EvaluationKeys.With].
+// ceremony; nil before it is Done, or if they were not recalled. A key set's are
+// its Galois keys alone, to add to the epoch's with [he.EvaluationKeys.With].
 func (c *proceedings) EvaluationKeys(p *he.Profile) *he.EvaluationKeys {
 	if p = c.plan.own(p); p == nil || !c.Done() {
 		return nil
+	}
+	for i, sum := range c.exchanges[roundOne].sums {
+		if sum == nil && c.exchanges[roundOne].parts[i].profile == p {
+			return nil
+		}
 	}
 	keys := &he.EvaluationKeys{Profile: p, Relin: c.relinKey(p), Galois: map[uint64]*rlwe.GaloisKey{}}
 	for _, element := range c.plan.elements(p) {

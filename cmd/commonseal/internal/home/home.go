@@ -105,6 +105,10 @@ func (h *Home) LedgerDir() string { return filepath.Join(h.Dir, "ledger") }
 // StoreDir is where a node or agent keeps its journal and blobs.
 func (h *Home) StoreDir() string { return filepath.Join(h.Dir, "store") }
 
+// CheckerDir is where a checker keeps its own replica, its journal and the fraud
+// proofs it made: it runs beside another process of the home.
+func (h *Home) CheckerDir() string { return filepath.Join(h.Dir, "checker") }
+
 // Policy is what the owner of an agent lets it take part in.
 func (h *Home) Policy() (Policy, error) { return ReadPolicy(filepath.Join(h.Dir, policyFile)) }
 

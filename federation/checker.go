@@ -1,0 +1,73 @@
+package federation
+
+import (
+	"slices"
+
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// A checker's duties.
+type (
+	// Judge votes on a challenge that is not decided, after evaluating its step: a
+	// validator's.
+	Judge struct {
+		Job  ledger.Digest
+		Step uint16
+	}
+	// Accuse challenges a step that this checker found wrong.
+	Accuse struct {
+		Job  ledger.Digest
+		Step uint16
+	}
+	// Check evaluates a sampled step of a concluded job again.
+	Check struct {
+		Job  ledger.Digest
+		Step uint16
+	}
+)
+
+// Key implements [Duty].
+func (d Judge) Key() string  { return place("judge", d.Job, d.Step) }
+func (d Accuse) Key() string { return place("accuse", d.Job, d.Step) }
+func (d Check) Key() string  { return place("check", d.Job, d.Step) }
+
+// Wrong names in the journal that the step of a check was found wrong.
+func (d Check) Wrong() string { return place("wrong", d.Job, d.Step) }
+
+// CheckerDuties are what checker me owes at block time now, most urgent first:
+// the votes of a validator, then challenges of what it found wrong itself, then
+// the sampled steps that can still be challenged. Anybody who checks may be
+// without a vote.
+func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
+	var judge, accuse, check []Duty
+	m, ok := ledger.MemberOf(v, me)
+	if !ok || m.Revoked {
+		return nil
+	}
+	challenged := map[Check]bool{}
+	for _, x := range ledger.Challenges(v) {
+		challenged[Check{x.Job, x.Step}] = true
+		if m.Roles.Has(ledger.Validator) && x.Decided == ledger.Undecided && !slices.Contains(x.Wrong, me) && !slices.Contains(x.Right, me) {
+			judge = append(judge, Judge{x.Job, x.Step})
+		}
+	}
+	sample := ledger.MoneyOf(v).Sample
+	for _, j := range ledger.Jobs(v) {
+		if model, ok := ledger.ModelOf(v, j.Model); !ok || model.Refuted {
+			continue // nothing of it counts any more, or not yet
+		}
+		for _, s := range j.Sampled(sample) {
+			d := Check{j.ID, s}
+			until, ok := ledger.ChallengeableUntil(v, &j, s)
+			switch {
+			case !ok || now > until || challenged[d]:
+			case has.Done(d.Wrong()):
+				accuse = append(accuse, Accuse(d))
+			default:
+				check = append(check, d)
+			}
+		}
+	}
+	out := append(append(judge, accuse...), check...)
+	return slices.DeleteFunc(out, func(d Duty) bool { return has.Done(d.Key()) })
+}

@@ -1,0 +1,194 @@
+package checker_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/commonseal/commonseal/federation/checker"
+	"github.com/commonseal/commonseal/federation/fedtest"
+	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/he/hetest"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// Every step of an honest job is right, and there is no proof of the contrary.
+func TestAuditHonest(t *testing.T) {
+	w := train(t, bring(t, hetest.Profiles(t)), nil)
+	a := checker.NewAudit(w.job, w.profiles, w.node)
+	for s := range uint16(steps + 1) {
+		if err := a.Step(t.Context(), w.View(), s); err != nil {
+			t.Errorf("step %d: %v", s, err)
+		}
+		if _, err := w.proof(t, s); !errors.Is(err, checker.ErrRight) {
+			t.Errorf("a proof of step %d: %v", s, err)
+		}
+	}
+	if err := a.Model(t.Context(), w.View()); err != nil {
+		t.Errorf("the model: %v", err)
+	}
+	if err := a.Step(t.Context(), w.View(), steps+1); err == nil || replay.IsWrong(err) {
+		t.Errorf("a step that is none: %v", err)
+	}
+}
+
+// A model's record that is not what the last map left is found.
+func TestAuditModel(t *testing.T) {
+	brought := bring(t, hetest.Profiles(t))
+	for name, spoil := range map[string]func(*ledger.ModelRecord){
+		"the model is recorded": func(r *ledger.ModelRecord) { r.State[0] ^= 1 },
+		"remainder":             func(r *ledger.ModelRecord) { r.Remainder[0] ^= 1 },
+		"values":                func(r *ledger.ModelRecord) { r.Values[0] ^= 1 },
+		"operation 0":           func(r *ledger.ModelRecord) { r.Ops[0][0] ^= 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := train(t, brought, func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
+				if r, ok := b.(*ledger.ModelRecord); ok {
+					forged := *r
+					forged.Ops = slices.Clone(r.Ops)
+					spoil(&forged)
+					return &forged
+				}
+				return b
+			})
+			err := checker.NewAudit(w.job, w.profiles, w.node).Model(t.Context(), w.View())
+			if !replay.IsWrong(err) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// An altered step is found, alone, and shown in a file that verifies with what
+// its verifier trusts and nothing else.
+func TestFraudProof(t *testing.T) {
+	w := altered(t, bring(t, hetest.Profiles(t)))
+	a := checker.NewAudit(w.job, w.profiles, w.node)
+	for s := range uint16(steps + 1) {
+		if err := a.Step(t.Context(), w.View(), s); replay.IsWrong(err) != (s == 1) {
+			t.Errorf("step %d: %v", s, err)
+		}
+	}
+	file, err := w.proof(t, 1)
+	must(t, err)
+	f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+	must(t, err)
+	if f.Job != w.job || f.Step != 1 || !slices.Equal(f.Accused, nodes) || f.Height != 7 || !strings.Contains(f.Detail, "input 2") {
+		t.Errorf("%+v", f)
+	}
+	t.Logf("%d bytes show: %s", len(file), f.Detail)
+	again, err := w.proof(t, 1)
+	must(t, err)
+	if !bytes.Equal(again, file) {
+		t.Error("collected again it is another file")
+	}
+	forgeries(t, w, file)
+	flips(t, w, file)
+}
+
+// open takes a file apart; shut puts it together.
+func open(t *testing.T, file []byte) (*checker.Fraud, [][]byte) {
+	t.Helper()
+	head, at, err := checker.ReadHead(bytes.NewReader(file), int64(len(file)))
+	must(t, err)
+	var blobs [][]byte
+	for _, b := range head.Blobs {
+		blobs = append(blobs, slices.Clone(file[at:at+int64(b.Size)]))
+		at += int64(b.Size)
+	}
+	return head, blobs
+}
+
+func shut(t *testing.T, head *checker.Fraud, blobs [][]byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	must(t, checker.Write(&out, head, bytes.NewReader(bytes.Join(blobs, nil))))
+	return out.Bytes()
+}
+
+// forgeries leave each part out, and put other things in its place.
+func forgeries(t *testing.T, w *trained, file []byte) {
+	verify := func(name string, b []byte) {
+		t.Helper()
+		f, err := checker.VerifyFraud(bytes.NewReader(b), int64(len(b)), w.profiles, readSigned)
+		// One of equal records of the step before is enough.
+		spare := err == nil && name == "without entry step" && slices.Equal(f.Accused, nodes)
+		if !spare && !errors.Is(err, checker.ErrNoProof) {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+	head, _ := open(t, file)
+	for i := range head.Entries {
+		h, blobs := open(t, file)
+		h.Entries = slices.Delete(h.Entries, i, i+1)
+		verify("without entry "+string(head.Entries[i].Key[:4]), shut(t, h, blobs))
+		h, blobs = open(t, file)
+		h.Entries[i].Value, h.Entries[i].Proof = nil, h.Entries[(i+1)%len(h.Entries)].Proof
+		verify("absent entry", shut(t, h, blobs))
+	}
+	for i := range head.Blobs {
+		h, blobs := open(t, file)
+		h.Blobs, blobs = slices.Delete(h.Blobs, i, i+1), slices.Delete(blobs, i, i+1)
+		verify("without a blob", shut(t, h, blobs))
+		h, blobs = open(t, file)
+		k := (i + 1) % len(h.Blobs)
+		if len(blobs[i]) == len(blobs[k]) {
+			blobs[i], blobs[k] = blobs[k], blobs[i]
+			verify("two blobs exchanged", shut(t, h, blobs))
+		}
+	}
+	for name, spoil := range map[string]func(h *checker.Fraud){
+		"another step":          func(h *checker.Fraud) { h.Step = 2 },
+		"the start":             func(h *checker.Fraud) { h.Step = 0 },
+		"another job":           func(h *checker.Fraud) { h.Job[0] ^= 1 },
+		"another root":          func(h *checker.Fraud) { h.Block = bytes.Repeat([]byte{1}, 32) },
+		"other signatures":      func(h *checker.Fraud) { h.Commit[0] ^= 1 },
+		"another CRS":           func(h *checker.Fraud) { h.Lists.Base.CRS[0] ^= 1 },
+		"another CRS of a set":  func(h *checker.Fraud) { h.Lists.Set.CRS[0] ^= 1 },
+		"another key":           func(h *checker.Fraud) { h.Lists.Set.Parts[0][0] ^= 1 },
+		"keys in another order": func(h *checker.Fraud) { p := h.Lists.Set.Parts; p[0], p[1] = p[1], p[0] },
+		"a key too few":         func(h *checker.Fraud) { h.Lists.Base.Parts = h.Lists.Base.Parts[1:] },
+		"an entry more": func(h *checker.Fraud) {
+			k := ledger.GenesisKey()
+			value, proof, err := w.state.Prove(k)
+			must(t, err)
+			h.Entries = append(h.Entries, checker.Entry{Key: k, Value: value, Proof: proof})
+		},
+		"an entry twice": func(h *checker.Fraud) { h.Entries = append(h.Entries, h.Entries[0]) },
+	} {
+		h, blobs := open(t, file)
+		spoil(h)
+		verify(name, shut(t, h, blobs))
+	}
+	h, blobs := open(t, file)
+	h.Blobs = append(h.Blobs, checker.Blob{Digest: ledger.Digest{1}, Size: 1})
+	verify("a blob more", shut(t, h, append(blobs, []byte{0})))
+	verify("a byte more", append(slices.Clone(file), 0))
+	verify("a byte less", file[:len(file)-1])
+	verify("nothing", nil)
+}
+
+// flips flips bits all over the file, most of them in the head.
+func flips(t *testing.T, w *trained, file []byte) {
+	head, at, err := checker.ReadHead(bytes.NewReader(file), int64(len(file)))
+	must(t, err)
+	random := rand.New(rand.NewPCG(1, 2))
+	n := 150
+	if testing.Short() {
+		n = 10
+	}
+	for i := range n {
+		bit := random.Int64N(8 * at)
+		if i%10 == 0 {
+			bit = 8*at + random.Int64N(8*(int64(len(file))-at))
+		}
+		flipped := slices.Clone(file)
+		flipped[bit/8] ^= 1 << (bit % 8)
+		if f, err := checker.VerifyFraud(bytes.NewReader(flipped), int64(len(file)), w.profiles, readSigned); err == nil {
+			t.Errorf("bit %d of %d, in a head of %d bytes with %d entries, flipped: %+v", bit, 8*len(file), at, len(head.Entries), f)
+		}
+	}
+}
