@@ -98,7 +98,7 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	if rate == 0 {
 		rate = circuit.LearningRate(int(t.Columns), steps)
 	}
-	open := &ledger.OpenJob{Task: t.ID, Steps: uint16(steps), LearningRate: replay.FixedRate(rate), Nodes: t.Nodes, Quorum: t.Quorum, Salt: uint64(client.Now())}
+	open := &ledger.OpenJob{Task: t.ID, Algorithm: ledger.Logistic, Steps: uint16(steps), LearningRate: replay.FixedRate(rate), Nodes: t.Nodes, Quorum: t.Quorum, Salt: uint64(client.Now())}
 	for s := range steps {
 		if circuit.ValuedSteps(steps)[s] {
 			open.Valued = append(open.Valued, uint16(s+1))

@@ -70,7 +70,7 @@ func bring(t *testing.T, w *World) *World {
 func train(t *testing.T, w *World) *ledger.Model {
 	t.Helper()
 	ctx := context.Background()
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
 	must(t, w.Record(ctx, "peer", open))
 	job := ledger.JobID("peer", open)
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
