@@ -100,14 +100,15 @@ func TestSpec(t *testing.T) {
 		columns []uint16
 		want    []bool
 	}{
-		{nil, []bool{true, true, true, true}},
+		{nil, nil},
 		{[]uint16{2}, []bool{true, false, true, false}},
 		{[]uint16{1, 3}, []bool{true, true, false, true}},
 	} {
 		o := edit(openJob(1), func(o *OpenJob) { o.Columns, o.LearningRate, o.Decay = tc.columns, 1<<32, 1<<32 })
 		w.must("peer", o)
 		j, _ := JobOf(w.state, JobID("peer", o))
-		if got := j.Trains(4); !slices.Equal(got, tc.want) || j.Decay != o.Decay || j.Algorithm != Logistic || j.Opener != "peer" {
+		task, _ := TaskOf(w.state, loans)
+		if got := j.Trains(task); !slices.Equal(got, tc.want) || j.Decay != o.Decay || j.Algorithm != Logistic || j.Opener != "peer" {
 			t.Errorf("columns %v: trains %v with %+v, want %v", tc.columns, got, j, tc.want)
 		}
 	}

@@ -9,19 +9,26 @@ type Algorithm uint8
 // (PROTOCOL §3).
 const Logistic Algorithm = 1
 
-// Trains says which of a task's columns a job trains, the constant included: by
-// their places in a row. All, if it names none.
-func (j *Job) Trains(columns int) []bool {
-	out := make([]bool, columns)
-	for i := range out {
-		out[i] = i == 0 || len(j.Columns) == 0
+// Trains says of each of a task's columns, by its place in a row, whether a job
+// trains it; nil if it trains all.
+func (j *Job) Trains(t *Task) []bool {
+	if len(j.Columns) == 0 {
+		return nil
 	}
+	out := make([]bool, t.Columns)
+	out[0] = true // the constant
 	for _, c := range j.Columns {
-		if int(c) < columns {
-			out[c] = true
-		}
+		out[c] = true // checkSpec has seen that it is one of the task's
 	}
 	return out
+}
+
+// Width is how many columns of a task a job trains, the constant included.
+func (j *Job) Width(t *Task) int {
+	if len(j.Columns) == 0 {
+		return int(t.Columns)
+	}
+	return 1 + len(j.Columns)
 }
 
 // checkSpec refuses what no job of a task can train.

@@ -37,7 +37,7 @@ type TaskPolicy struct {
 // allows says whether the policy has a job of a task.
 func (p Policy) allows(t *ledger.Task, j *ledger.Job) bool {
 	mine, ok := p.Tasks[t.Name]
-	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.LearningRate(j.LearningRate) <= mine.MaxRate)
+	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.Rate(j.LearningRate) <= mine.MaxRate)
 }
 
 // rows are what a company brings to a task: signed rows, and a salted commitment
