@@ -69,8 +69,8 @@ func (a *Agent) readRows(t *ledger.Task) (*rows, error) {
 	if err != nil {
 		return nil, &RefusedError{err}
 	}
-	if len(schema.Columns)+1 != int(t.Columns) {
-		return nil, never("task %s has %d columns and a schema of %d", t.Name, t.Columns, len(schema.Columns)+1)
+	if n := len(schema.Features()) + 1; n != int(t.Columns) {
+		return nil, never("task %s has %d columns and a schema of %d", t.Name, t.Columns, n)
 	}
 	data, err := mine.Rows(schema)
 	if err != nil {

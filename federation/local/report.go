@@ -5,8 +5,9 @@ import "time"
 // A Report is what a run measured. Times are wall-clock seconds on the machine
 // that ran it; every accuracy is over the test rows.
 type Report struct {
-	Rows         int     `json:"rows"`    // of the file
-	Columns      int     `json:"columns"` // features, without the label and the constant
+	Rows         int     `json:"rows"`            // of the file
+	Columns      int     `json:"columns"`         // features, without the label and the constant
+	Trained      int     `json:"trained_columns"` // of them
 	TrainRows    int     `json:"train_rows"`
 	Validation   int     `json:"validation_rows"`
 	TestRows     int     `json:"test_rows"`
@@ -17,6 +18,7 @@ type Report struct {
 	ValuedSteps  int     `json:"valued_steps"`
 	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
+	Decay        float64 `json:"decay"`
 
 	// MarginMax is the largest |margin| the twin met. The interval of the
 	// polynomial widens with the steps; Interval is the last one's. Beyond is the

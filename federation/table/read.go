@@ -14,7 +14,7 @@ import (
 )
 
 // Open reads the file at path as [Read] does.
-func Open(path, label string) (Table, error) {
+func Open(path, label string, derived ...string) (Table, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Table{}, &CellError{File: path, Cause: "no such file", Fix: "check the path"}
@@ -23,18 +23,19 @@ func Open(path, label string) (Table, error) {
 		return Table{}, unreadable(path, 0, err)
 	}
 	defer f.Close() // read only: nothing to lose
-	return Read(f, path, label)
+	return Read(f, path, label, derived...)
 }
 
 // Read reads CSV from r; name stands for the file in errors. The column named
 // label has exactly two distinct values, the larger the positive class; every
 // other column is a feature, in file order, scaled from its own least and
-// greatest value.
+// greatest value. Columns derived of them, as [Schema.Derivation] reads them, come
+// after.
 //
 // It keeps 8 bytes a value. Every refusal of what the file holds is a
 // [*CellError].
-func Read(r io.Reader, name, label string) (Table, error) {
-	return read(r, name, Schema{Label: label})
+func Read(r io.Reader, name, label string, derived ...string) (Table, error) {
+	return read(r, name, Schema{Label: label}, derived)
 }
 
 // Read reads CSV from r under a declared schema. The file has the schema's
@@ -45,7 +46,7 @@ func (s Schema) Read(r io.Reader, name string) (Table, error) {
 		return Table{}, err
 	}
 	s.Columns = slices.Clone(s.Columns)
-	return read(r, name, s)
+	return read(r, name, s, nil)
 }
 
 // A reader is one pass over a file. A schema without columns is computed.
@@ -54,8 +55,10 @@ type reader struct {
 	csv      *csv.Reader
 	declared bool
 	schema   Schema
-	names    []string // of the header
-	place    []int    // column of the schema of each field; -1 for the label
+
+	expressions []string // of derived columns, unless they are declared
+	names       []string // of the header
+	place       []int    // column of the schema of each field; -1 for the label
 
 	line   int // of the last record
 	row    []float64
@@ -64,14 +67,14 @@ type reader struct {
 	seen   []float64 // distinct label values, in order of appearance
 }
 
-func read(r io.Reader, name string, s Schema) (Table, error) {
+func read(r io.Reader, name string, s Schema, derived []string) (Table, error) {
 	buffered := bufio.NewReaderSize(r, 1<<16)
 	if bom, _ := buffered.Peek(3); string(bom) == "\uFEFF" {
 		_, _ = buffered.Discard(3) // just peeked
 	}
 	c := csv.NewReader(buffered)
 	c.ReuseRecord, c.FieldsPerRecord, c.TrimLeadingSpace = true, -1, true
-	in := &reader{file: name, csv: c, declared: len(s.Columns) > 0, schema: s}
+	in := &reader{file: name, csv: c, declared: len(s.Columns) > 0, schema: s, expressions: derived}
 	if in.declared {
 		in.seen = []float64{s.Negative, s.Positive}
 	}
@@ -143,7 +146,27 @@ func (in *reader) add(record []string) error {
 			return &CellError{File: in.file, Row: line, Column: in.names[i], Cause: cause, Fix: fix}
 		}
 	}
+	if err := in.deriveRow(); err != nil {
+		return err
+	}
 	in.values = append(in.values, in.row...)
+	return nil
+}
+
+// deriveRow computes the derived columns of the row.
+func (in *reader) deriveRow() error {
+	for i, d := range in.schema.Derived {
+		x, a := d.value(in.row), in.row[d.Of]
+		switch name := in.schema.derived(d).Name; {
+		case d.Operation == Log1p && a < 0:
+			return &CellError{File: in.file, Row: in.line, Column: in.schema.Columns[d.Of].Name,
+				Cause: fmt.Sprintf("%v is negative, but derived column %s takes its logarithm", a, quote(name)), Fix: "correct it, remove the row, or leave the derived column out"}
+		case !bounded(x):
+			return &CellError{File: in.file, Row: in.line, Column: name,
+				Cause: fmt.Sprintf("the derived value %v is beyond ±%g", x, MaxAbs), Fix: "give a column in a larger unit, or leave the derived column out"}
+		}
+		in.row[len(in.schema.Columns)+i] = x
+	}
 	return nil
 }
 
@@ -224,9 +247,15 @@ func (in *reader) finish() (Table, error) {
 			in.class[i] = 1
 		}
 	}
-	d := len(s.Columns)
+	if len(s.Derived) > 0 { // of which some take ranges that only all rows have
+		if err := s.Check(); err != nil {
+			cause, fix, _ := strings.Cut(strings.TrimPrefix(err.Error(), "schema: "), "; ")
+			return Table{}, &CellError{File: in.file, Row: in.line, Cause: cause, Fix: fix}
+		}
+	}
+	features := s.Features()
 	for i, x := range in.values {
-		in.values[i] = s.Columns[i%d].Scale(x)
+		in.values[i] = features[i%len(features)].Scale(x)
 	}
 	rows := make([]int, len(in.class))
 	for i := range rows {
