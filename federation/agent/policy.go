@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/federation/table"
@@ -29,15 +30,39 @@ type TaskPolicy struct {
 	// Validation is the fraction of rows that value contributions and never
 	// train.
 	Validation float64
-	// MaxSteps and MaxRate bound a job. Zero: as the ledger does.
-	MaxSteps uint16
-	MaxRate  float64
+	// MaxSteps, MaxRate and MaxDecay bound a job. Zero: as the ledger does.
+	MaxSteps          uint16
+	MaxRate, MaxDecay float64
+	// Columns are those that a job may train, by their names in the task's schema.
+	// None: any.
+	Columns []string
 }
 
 // allows says whether the policy has a job of a task.
 func (p Policy) allows(t *ledger.Task, j *ledger.Job) bool {
 	mine, ok := p.Tasks[t.Name]
-	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.Rate(j.LearningRate) <= mine.MaxRate)
+	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.Rate(j.LearningRate) <= mine.MaxRate) &&
+		(mine.MaxDecay == 0 || replay.Rate(j.Decay) <= mine.MaxDecay) && mine.trains(t, j)
+}
+
+// trains says whether a job may train the columns that it does. A policy that names
+// a column that the task does not have allows none.
+func (p TaskPolicy) trains(t *ledger.Task, j *ledger.Job) bool {
+	if len(p.Columns) == 0 {
+		return true
+	}
+	schema, err := table.ParseSchema(t.Schema)
+	if err != nil {
+		return false
+	}
+	may, err := schema.Pick(p.Columns)
+	switch {
+	case err != nil:
+		return false
+	case may == nil: // it names all
+		return true
+	}
+	return len(j.Columns) > 0 && !slices.ContainsFunc(j.Columns, func(c uint16) bool { return !slices.Contains(may, int(c)) })
 }
 
 // rows are what a company brings to a task: signed rows, and a salted commitment

@@ -16,9 +16,9 @@ type Report struct {
 	Local        int     `json:"local"`
 	Steps        int     `json:"steps"`
 	ValuedSteps  int     `json:"valued_steps"`
+	Decay        float64 `json:"decay"`
 	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
-	Decay        float64 `json:"decay"`
 
 	// MarginMax is the largest |margin| the twin met. The interval of the
 	// polynomial widens with the steps; Interval is the last one's. Beyond is the
