@@ -100,7 +100,8 @@ func policyOf(h *home.Home) (agent.Policy, error) {
 	for _, t := range p.Tasks {
 		out.Tasks[t.Name] = agent.TaskPolicy{
 			Rows:  func(s table.Schema) (table.Table, error) { return clients.ReadRows(s, t.Data, t.Label) },
-			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, MaxDecay: t.MaxDecay, Columns: t.Columns,
+			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, MaxDecay: t.MaxDecay,
+			Columns: t.Columns, MinColumns: t.MinColumns, MaxJobs: t.MaxJobs,
 		}
 	}
 	return out, nil

@@ -107,6 +107,8 @@ With --local the rows stay here, and encrypted gradients leave instead.`,
 	f.Float64Var(&p.MaxRate, "max-rate", 0, "highest learning rate of a job that the agent answers for (default any)")
 	f.Float64Var(&p.MaxDecay, "max-decay", 0, "strongest regularisation of a job that the agent answers for (default any)")
 	f.StringSliceVar(&p.Columns, "columns", nil, "columns that a job may train for the agent to answer for it (default any)")
+	f.IntVar(&p.MinColumns, "min-columns", 0, "fewest columns of a job that the agent answers for: values show more along few (default one)")
+	f.IntVar(&p.MaxJobs, "max-jobs", 0, "jobs of the task that the agent ever answers for (default any number)")
 	f.StringVar(&receipt, "receipt", "", "file for the proof that the ledger has the contribution")
 	return c
 }

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/ledger"
@@ -34,15 +36,34 @@ type TaskPolicy struct {
 	MaxSteps          uint16
 	MaxRate, MaxDecay float64
 	// Columns are those that a job may train, by their names in the task's schema.
-	// None: any.
-	Columns []string
+	// None: any. MinColumns is the fewest: values of a job open what a company's rows
+	// are worth along its columns alone.
+	Columns    []string
+	MinColumns int
+	// MaxJobs bounds the jobs of the task that the company ever answers for, from when
+	// it is set, and so how much about its rows is opened. Zero: as many as there are.
+	MaxJobs int
+}
+
+// takesOn says whether the company takes on a job of a task, and keeps it in mind:
+// one of the places that the policy has is the job's for ever.
+func (a *Agent) takesOn(t *ledger.Task, id ledger.Digest) (bool, error) {
+	most := a.policy.Tasks[t.Name].MaxJobs
+	for place := range most {
+		var taken *store.ConflictError
+		err := a.Store.Journal.Put(fmt.Sprintf("jobs/%x/%d", t.ID, place), id[:])
+		if !errors.As(err, &taken) {
+			return err == nil, err
+		}
+	}
+	return most == 0, nil
 }
 
 // allows says whether the policy has a job of a task.
 func (p Policy) allows(t *ledger.Task, j *ledger.Job) bool {
 	mine, ok := p.Tasks[t.Name]
 	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.Rate(j.LearningRate) <= mine.MaxRate) &&
-		(mine.MaxDecay == 0 || replay.Rate(j.Decay) <= mine.MaxDecay) && mine.trains(t, j)
+		(mine.MaxDecay == 0 || replay.Rate(j.Decay) <= mine.MaxDecay) && j.Width(t) > mine.MinColumns && mine.trains(t, j)
 }
 
 // trains says whether a job may train the columns that it does. A policy that names

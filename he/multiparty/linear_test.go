@@ -206,3 +206,34 @@ func (s TrainingStep) checkShares(t *testing.T, r *Round, parties []*Secrets, re
 		}
 	}
 }
+
+// What slots cost: the linear part of a valued step's share at a usual width and at
+// the widest, of all columns and of every other.
+func BenchmarkLinear(b *testing.B) {
+	ps := he.Standard()
+	for _, width := range []int{32, he.MaxWidth} {
+		for _, some := range []bool{false, true} {
+			b.Run(fmt.Sprintf("width=%d/some=%v", width, some), func(b *testing.B) {
+				s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: width, Rows: 100, LearningRate: 0.5, Decay: 0.1, Interval: 4, Next: 4, Valued: 3, ValidationRows: 10}
+				if some {
+					s.Trains = make([]bool, width)
+					for j := range width {
+						s.Trains[j] = j%2 == 0
+					}
+				}
+				m, stream := s.Map(), he.Seed{1}.Stream("bench")
+				kept := make([][]*big.Int, len(m.Inputs))
+				for j := range kept {
+					for range width {
+						kept[j] = append(kept[j], stream.Masked(164))
+					}
+				}
+				for b.Loop() {
+					for _, out := range m.Outputs {
+						m.linear(out.Terms, out.Profile.LogScale(), kept)
+					}
+				}
+			})
+		}
+	}
+}
