@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -189,7 +184,10 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 		return nil, err
 	}
 	start := time.Now()
-	asked, which := rows.features.Distinct()
+	// What the model does not weigh need not leave, and rows that differ in it alone
+	// are one answer.
+	j, _ := ledger.JobOf(client.View(), m.Job)
+	asked, which := rows.features.Only(j.Trains(t)).Distinct()
 	margins, err := querier.Predict(ctx, m.ID, asked)
 	if err != nil {
 		return nil, err
@@ -267,31 +265,14 @@ func readQuestions(schema table.Schema, data, label string) (questions, error) {
 	return out, nil
 }
 
-// readUnlabelled reads rows whose label nobody knows: where the file has no such
-// column one is put in, and nothing looks at it.
+// readUnlabelled reads rows whose label nobody knows.
 func readUnlabelled(schema table.Schema, data string) (table.Table, error) {
 	f, err := os.Open(data)
 	if err != nil {
 		return table.Table{}, err
 	}
 	defer f.Close() // read only: nothing to lose
-	r := csv.NewReader(f)
-	r.FieldsPerRecord = -1
-	records, err := r.ReadAll()
-	if err != nil || len(records) == 0 {
-		return table.Table{}, fmt.Errorf("%s: no header and rows in it: %w", data, cmp.Or(err, io.ErrUnexpectedEOF))
-	}
-	if !slices.Contains(records[0], schema.Label) {
-		for i := range records {
-			records[i] = append(records[i], strconv.FormatFloat(schema.Negative, 'g', -1, 64))
-		}
-		records[0][len(records[0])-1] = schema.Label
-	}
-	var b bytes.Buffer
-	if err := csv.NewWriter(&b).WriteAll(records); err != nil {
-		return table.Table{}, err
-	}
-	return schema.Read(&b, data)
+	return schema.ReadQuestions(f, data)
 }
 
 // newUsage tells who used what.

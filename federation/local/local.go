@@ -80,7 +80,7 @@ type federation struct {
 	companies []*company
 	node      *node
 	trained   circuit.Trained // the twin's
-	questions he.Rows         // the querier's rows, unsigned
+	questions he.Rows         // the querier's rows, unsigned, of columns that train
 	labels    []float64       // of them, ±1
 	uploaded  atomic.Int64
 	report    *Report
@@ -143,7 +143,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	f := &federation{
 		seed:      he.Seed(he.HashParts("local/seed", binary.BigEndian.AppendUint64(nil, o.Seed))),
-		questions: rowsOf(test, table.Table.AppendRow), labels: test.Labels(),
+		questions: rowsOf(test, table.Table.AppendRow).Only(twin.Trains), labels: test.Labels(),
 		progress: progress,
 	}
 	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))

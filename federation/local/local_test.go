@@ -126,18 +126,21 @@ func TestDataSets(t *testing.T) {
 	for _, tc := range []struct {
 		file, label      string
 		companies, local int
+		derived, columns []string
+		decay            float64
 	}{
-		{"infant_mortality_2014", "IMORT", 3, 1},
-		{"breast_cancer", "benign", 3, 0},
-		{"edinburgh_mi", "mi", 4, 4},
-		{"digits_3_8", "is_8", 3, 2},
+		{file: "infant_mortality_2014", label: "IMORT", companies: 3, local: 1},
+		{file: "breast_cancer", label: "benign", companies: 3},
+		{file: "edinburgh_mi", label: "mi", companies: 4, local: 4},
+		{file: "digits_3_8", label: "is_8", companies: 3, local: 2},
+		{file: "edinburgh_mi", label: "mi", companies: 2, local: 1, derived: []string{"x1*x9", "x7^2"}, columns: []string{"x1", "x5", "x9*x1", "x9"}, decay: 0.1},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
-			data, err := table.Open("../../docs/data/"+tc.file+".csv", tc.label)
+			data, err := table.Open("../../docs/data/"+tc.file+".csv", tc.label, tc.derived...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := Run(context.Background(), data, Options{Companies: tc.companies, Local: tc.local, Steps: 10, Test: 0.2, Seed: 1}, silent)
+			r, err := Run(context.Background(), data, Options{Companies: tc.companies, Local: tc.local, Steps: 10, Columns: tc.columns, Decay: tc.decay, Test: 0.2, Seed: 1}, silent)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,12 +52,16 @@ func Packing(p circuit.Plan) ledger.Packing {
 	return ledger.Packing{Width: uint16(k.Width), Baby: uint16(k.Baby), Stack: uint16(k.Stack), Back: k.Back}
 }
 
-// NewJob derives job j of the state v for a roster. It refuses a task whose
-// recorded packing is not what its consents lead to here.
+// NewJob derives job j of the state v for a roster. It refuses an algorithm that it
+// does not know, and a task whose recorded packing is not what its consents lead to
+// here.
 func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multiparty.Roster) (*Job, error) {
 	t, ok := ledger.TaskOf(v, j.Task)
 	if !ok || t.State != ledger.TaskReady {
 		return nil, fmt.Errorf("job %x is of a task that is not ready", j.ID[:6])
+	}
+	if j.Algorithm != ledger.Logistic {
+		return nil, fmt.Errorf("job %x trains by algorithm %d, which this version does not have; update it", j.ID[:6], j.Algorithm)
 	}
 	plan, err := TaskPlan(t, profiles)
 	if err != nil {

@@ -70,10 +70,13 @@ func (in *reader) checkNames() error {
 			return in.refuseHeader(name, fmt.Sprintf("columns %d and %d have the same name", first+1, i+1), "rename or remove one")
 		}
 	}
-	if !slices.Contains(in.names, in.schema.Label) {
+	n := len(in.names)
+	if slices.Contains(in.names, in.schema.Label) {
+		n--
+	} else if !in.unlabelled {
 		return in.missing("label column", in.schema.Label)
 	}
-	switch n := len(in.names) - 1; {
+	switch {
 	case n == 0:
 		return in.refuseHeader("", "there is no column beside the label", "add at least one feature column")
 	case n > MaxColumns:

@@ -35,7 +35,9 @@ func Open(path, label string, derived ...string) (Table, error) {
 // It keeps 8 bytes a value. Every refusal of what the file holds is a
 // [*CellError].
 func Read(r io.Reader, name, label string, derived ...string) (Table, error) {
-	return read(r, name, Schema{Label: label}, derived)
+	in := newReader(r, name, Schema{Label: label})
+	in.expressions = derived
+	return in.all()
 }
 
 // Read reads CSV from r under a declared schema. The file has the schema's
@@ -45,16 +47,28 @@ func (s Schema) Read(r io.Reader, name string) (Table, error) {
 	if err := s.Check(); err != nil {
 		return Table{}, err
 	}
-	s.Columns = slices.Clone(s.Columns)
-	return read(r, name, s, nil)
+	return newReader(r, name, s).all()
+}
+
+// ReadQuestions reads rows that are asked about, as [Schema.Read] does but for their
+// labels: what the file has in a column of the label's name, if it has one, is not
+// looked at, and every row is of the negative class.
+func (s Schema) ReadQuestions(r io.Reader, name string) (Table, error) {
+	if err := s.Check(); err != nil {
+		return Table{}, err
+	}
+	in := newReader(r, name, s)
+	in.unlabelled = true
+	return in.all()
 }
 
 // A reader is one pass over a file. A schema without columns is computed.
 type reader struct {
-	file     string
-	csv      *csv.Reader
-	declared bool
-	schema   Schema
+	file       string
+	csv        *csv.Reader
+	declared   bool
+	unlabelled bool // labels are not looked at
+	schema     Schema
 
 	expressions []string // of derived columns, unless they are declared
 	names       []string // of the header
@@ -67,17 +81,23 @@ type reader struct {
 	seen   []float64 // distinct label values, in order of appearance
 }
 
-func read(r io.Reader, name string, s Schema, derived []string) (Table, error) {
+func newReader(r io.Reader, name string, s Schema) *reader {
 	buffered := bufio.NewReaderSize(r, 1<<16)
 	if bom, _ := buffered.Peek(3); string(bom) == "\uFEFF" {
 		_, _ = buffered.Discard(3) // just peeked
 	}
 	c := csv.NewReader(buffered)
 	c.ReuseRecord, c.FieldsPerRecord, c.TrimLeadingSpace = true, -1, true
-	in := &reader{file: name, csv: c, declared: len(s.Columns) > 0, schema: s, expressions: derived}
+	in := &reader{file: name, csv: c, declared: len(s.Columns) > 0, schema: s}
 	if in.declared {
+		in.schema.Columns = slices.Clone(s.Columns)
 		in.seen = []float64{s.Negative, s.Positive}
 	}
+	return in
+}
+
+// all is the table of all records.
+func (in *reader) all() (Table, error) {
 	if err := in.header(); err != nil {
 		return Table{}, err
 	}
@@ -137,6 +157,9 @@ func (in *reader) add(record []string) error {
 			Fix:   "give every column one cell, with a point and not a comma in decimals"}
 	}
 	for i, cell := range record {
+		if in.unlabelled && in.place[i] < 0 {
+			continue
+		}
 		x, cause, fix := parseCell(cell)
 		if cause == "" {
 			cause, fix = in.accept(in.place[i], x)
@@ -145,6 +168,9 @@ func (in *reader) add(record []string) error {
 			line, _ := in.csv.FieldPos(i)
 			return &CellError{File: in.file, Row: line, Column: in.names[i], Cause: cause, Fix: fix}
 		}
+	}
+	if in.unlabelled {
+		in.class = append(in.class, 0) // of seen: the negative class
 	}
 	if err := in.deriveRow(); err != nil {
 		return err
@@ -237,7 +263,7 @@ func (in *reader) finish() (Table, error) {
 	if !in.declared {
 		s.Negative, s.Positive = slices.Min(in.seen), slices.Max(in.seen)
 	}
-	if first := in.class[0]; !slices.ContainsFunc(in.class, func(c int8) bool { return c != first }) {
+	if first := in.class[0]; !in.unlabelled && !slices.ContainsFunc(in.class, func(c int8) bool { return c != first }) {
 		return Table{}, &CellError{File: in.file, Row: in.line, Column: s.Label,
 			Cause: fmt.Sprintf("every row has the same label %v", in.seen[first]), Fix: "add rows of the other class"}
 	}
