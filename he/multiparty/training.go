@@ -31,9 +31,10 @@ type TrainingStep struct {
 
 // Map is the step's map. The weights and the point of columns that do not train
 // are zero after it, whatever the gradients are, and so are updates and direction:
-// nobody is valued by them. Nor by the decay, which is nobody's row. Factors turn a gradient's kept coefficients into those
-// of the mean over rows: the sum over slots equal mod Width is Slots/Width times
-// them.
+// nobody is valued by them. Nor by the decay, which is nobody's row.
+//
+// Factors turn a gradient's kept coefficients into those of the mean over rows: the
+// sum over slots equal mod Width is Slots/Width times them.
 func (s TrainingStep) Map() *Map {
 	state := Input{Profile: s.Train, Level: s.Train.Floor(), LogScale: s.Train.LogScale(), LogValue: he.LogRefreshValue}
 	gradient := state
