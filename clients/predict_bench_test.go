@@ -90,7 +90,7 @@ func serveModel(b *testing.B, queriers int) *served {
 	must(w.Record(ctx, "peer", &ledger.OpenTask{Name: "wide", Epoch: 1, Schema: wideSchema().Append(nil), Columns: features + 1, Nodes: nodes, Quorum: 2}))
 	must(w.Settle(ctx))
 	out := &served{world: w, task: ledger.TaskID(w.Genesis.Chain, "wide")}
-	open := &ledger.OpenJob{Task: out.task, Steps: 1, LearningRate: replay.FixedRate(0.1), Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: out.task, Algorithm: ledger.Logistic, Steps: 1, LearningRate: replay.FixedRate(0.1), Nodes: nodes, Quorum: 2}
 	must(w.Record(ctx, "peer", open))
 	for range 10 {
 		must(w.Settle(ctx))

@@ -24,7 +24,7 @@ func (s *stage) body(name string, words []string) ledger.Body {
 	case "rows":
 		return contribution(task, name, words[1])
 	case "job":
-		return &ledger.OpenJob{Task: task, Steps: 1, LearningRate: 1 << 32, Valued: []uint16{1}, Nodes: nodes, Quorum: 2}
+		return &ledger.OpenJob{Task: task, Algorithm: ledger.Logistic, Steps: 1, LearningRate: 1 << 32, Valued: []uint16{1}, Nodes: nodes, Quorum: 2}
 	case "approve":
 		return &ledger.ApproveJob{Job: s.job().ID}
 	case "pause":

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/tuneinsight/lattigo/v5/he/hefloat"
@@ -40,6 +41,21 @@ type RangeError struct {
 // Error says what is allowed.
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("row %d, column %d: %v is not a finite value in [-1, 1]; scale the column first", e.Row, e.Column, e.Value)
+}
+
+// Only are the rows of x with zeros in every column but those that in has; nil has
+// all.
+func (x Rows) Only(in []bool) Rows {
+	if in == nil {
+		return x
+	}
+	out := Rows{Columns: x.Columns, Values: slices.Clone(x.Values)}
+	for i := range out.Values {
+		if !in[i%x.Columns] {
+			out.Values[i] = 0
+		}
+	}
+	return out
 }
 
 // Distinct are the rows of x without repeats, and for each row of x which of

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -357,5 +358,17 @@ func TestEncryptBlockRepeats(t *testing.T) {
 				t.Errorf("other bytes on %d cores", cores)
 			}
 		}
+	}
+}
+
+// Columns that are left out are zero, and the rows they are taken from stay.
+func TestOnly(t *testing.T) {
+	x := he.Rows{Columns: 3, Values: []float64{1, 0.5, -0.5, 1, 0.25, -0.5}}
+	got, which := x.Only([]bool{true, false, true}).Distinct()
+	if !slices.Equal(got.Values, []float64{1, 0, -0.5}) || !slices.Equal(which, []int{0, 0}) {
+		t.Errorf("rows %v, %v", got.Values, which)
+	}
+	if all := x.Only(nil); !slices.Equal(all.Values, []float64{1, 0.5, -0.5, 1, 0.25, -0.5}) {
+		t.Errorf("of all columns %v", all.Values)
 	}
 }

@@ -20,6 +20,25 @@ type Asked struct {
 	Blend bool
 }
 
+// Trains says of each column of the task whether any of the models weighs it; nil
+// if one weighs all.
+func (a *Asked) Trains(v View) []bool {
+	t, _ := TaskOf(v, a.Task)
+	out := make([]bool, t.Columns)
+	for _, p := range a.Parts {
+		m, _ := ModelOf(v, p.Model)
+		j, _ := JobOf(v, m.Job)
+		trains := j.Trains(t)
+		if trains == nil {
+			return nil
+		}
+		for c := range trains {
+			out[c] = out[c] || trains[c]
+		}
+	}
+	return out
+}
+
 // AskedOf is what answers to a query that names a digest, if it does so now. The
 // result says why not.
 func AskedOf(v View, digest Digest) (*Asked, Result) {

@@ -10,13 +10,15 @@ import (
 // everyBody is one of each kind, with something in every list.
 func everyBody() []Body {
 	r := &StepRecord{Job: d("job"), Step: 1, Shares: shares(0), Updates: [][]byte{update(d("job"), 1, 0).Append(nil)}, Ops: []Digest{d(1)}, Inputs: []Digest{d(2)}, C1s: []Digest{d(3)}}
+	spec := openJob(1)
+	spec.Columns, spec.Decay = []uint16{1, 3}, 1<<20
 	return []Body{
 		&Join{member("north", Aggregator)}, &Approve{d(1)}, &Revoke{"ann"}, &Renew{tls("ann"), "a.example:1"},
 		&OpenRoster{Epoch: 1, Parties: companies, Rotations: []int32{-1}, Stages: []uint16{1}},
 		&OpenKeySet{Task: loans, Packing: Packing{2, 1, 1, true}, Rotations: []int32{1}, Stages: []uint16{1}},
 		&Commit{Ceremony: d(1), Stage: 1, Promise: []byte("promise")}, &Reveal{Ceremony: d(1), Inline: []byte("nonce"), Blobs: []Digest{d(2)}},
 		&KeyAck{d(1), d(2)}, &AbortCeremony{d(1), []string{"ann"}, "a wrong share"}, openLoans(), &Consent{loans, true, 1, 2},
-		contribution(loans, "ann", Training, "north"), openJob(1), &ApproveJob{d(1)}, r,
+		contribution(loans, "ann", Training, "north"), spec, &ApproveJob{d(1)}, r,
 		&ModelRecord{Job: d(1), Shares: shares(1), Values: d(2), C1: d(3)}, &Values{d(1), shares(1), []int64{-1}, []Pair{{0, 1}}}, &PauseJob{d(1)}, &AbortJob{d(1)},
 		&ReplaceNode{d(1), "north", "south"}, &Serve{d(1), d(2)}, admitQuinn(), &Usage{1, []Used{{"quinn", d(1), 1, d(2)}}}, &CloseEpoch{1},
 		&Evidence{[]byte("one"), []byte("two")},

@@ -53,8 +53,11 @@ type Job struct {
 	ID           Digest
 	Opener       string
 	Task         Digest
+	Algorithm    Algorithm
+	Columns      []uint16 // that train, beside the constant; none: all
 	Steps        uint16
 	LearningRate uint64 // in units of 2^-32
+	Decay        uint64 // likewise
 	Valued       []uint16
 	Nodes        []string
 	Quorum       uint8
@@ -70,8 +73,11 @@ func (j *Job) code(c *coder) {
 	c.digest(&j.ID)
 	c.name(&j.Opener)
 	c.digest(&j.Task)
+	c.u8((*uint8)(&j.Algorithm))
+	list(c, &j.Columns, MaxColumns, c.u16)
 	c.u16(&j.Steps)
 	c.u64(&j.LearningRate)
+	c.u64(&j.Decay)
 	list(c, &j.Valued, MaxValued, c.u16)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
@@ -83,11 +89,19 @@ func (j *Job) code(c *coder) {
 	c.digest(&j.Model)
 }
 
-// OpenJob asks for a training run on all contributions of a task.
+// OpenJob asks for a training run on all contributions of a task: a model peer's
+// or a company's spec, which becomes a job and a model.
+//
+// A step is w ← w − η·λ·w + η·g for the learning rate η, the decay λ and the mean
+// gradient g of the columns that train. The constant does not decay, and the weights
+// of columns that do not train are zero.
 type OpenJob struct {
 	Task         Digest
+	Algorithm    Algorithm
+	Columns      []uint16 // that train, rising, by their places in a row: the constant, which always trains, is 0; none: all
 	Steps        uint16
-	LearningRate uint64   // in units of 2^-32
+	LearningRate uint64   // η in units of 2^-32
+	Decay        uint64   // λ in units of 2^-32: the strength of L2 regularisation; η·λ is 1 at most
 	Valued       []uint16 // steps at which contributions are valued, rising, of 1 to Steps
 	Nodes        []string // sorted, of the task's
 	Quorum       uint8    // the task's at least
@@ -97,8 +111,11 @@ type OpenJob struct {
 func (*OpenJob) kind() kind { return 14 }
 func (o *OpenJob) code(c *coder) {
 	c.digest(&o.Task)
+	c.u8((*uint8)(&o.Algorithm))
+	list(c, &o.Columns, MaxColumns, c.u16)
 	c.u16(&o.Steps)
 	c.u64(&o.LearningRate)
+	c.u64(&o.Decay)
 	list(c, &o.Valued, MaxValued, c.u16)
 	c.names(&o.Nodes, MaxNodes)
 	c.u8(&o.Quorum)
@@ -119,14 +136,13 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(Unknown, "no task %x", o.Task[:6])
 	case t.State != TaskReady:
 		return refuse(WrongState, "task %s has no keys yet", t.Name)
-	case o.Steps < 1 || o.Steps > MaxSteps || o.LearningRate == 0:
-		return refuse(OverLimit, "%d steps at rate %d; there are 1 to %d, at a positive rate", o.Steps, o.LearningRate, MaxSteps)
 	case !s.inForce(t.Epoch):
 		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
-	case !rising(o.Valued, o.Steps):
-		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
 		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
+	}
+	if r := o.checkSpec(t); r.Code != OK {
+		return r
 	}
 	if r := s.checkNodes(o.Nodes, o.Quorum); r.Code != OK {
 		return r
@@ -143,15 +159,15 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 	if s.has(key(keyJob, id)) {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
-	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued,
-		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
+	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Algorithm: o.Algorithm, Columns: o.Columns,
+		Steps: o.Steps, LearningRate: o.LearningRate, Decay: o.Decay, Valued: o.Valued, Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }
 
-// rising says whether steps rise within 1 to last.
-func rising(steps []uint16, last uint16) bool {
+// rising says whether steps or columns rise within 1 to last.
+func rising(these []uint16, last uint16) bool {
 	before := uint16(0)
-	for _, t := range steps {
+	for _, t := range these {
 		if t <= before || t > last {
 			return false
 		}

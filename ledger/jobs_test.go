@@ -1,6 +1,9 @@
 package ledger
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // Every state and event: what is not in the table cannot happen.
 func TestTransitions(t *testing.T) {
@@ -56,6 +59,15 @@ func TestRefusedJobs(t *testing.T) {
 		refusal{"no steps", "ann", edit(o, func(o *OpenJob) { o.Steps, o.Valued = 0, nil }), OverLimit},
 		refusal{"too many steps", "ann", edit(o, func(o *OpenJob) { o.Steps = MaxSteps + 1 }), OverLimit},
 		refusal{"no learning rate", "ann", edit(o, func(o *OpenJob) { o.LearningRate = 0 }), OverLimit},
+		refusal{"no algorithm", "ann", edit(o, func(o *OpenJob) { o.Algorithm = 0 }), Unknown},
+		refusal{"an algorithm of a later version", "ann", edit(o, func(o *OpenJob) { o.Algorithm = 2 }), Unknown},
+		refusal{"a decay that turns weights round", "ann", edit(o, func(o *OpenJob) { o.LearningRate, o.Decay = 1<<32, 1<<32+1 }), OverLimit},
+		refusal{"a decay beyond all bounds", "ann", edit(o, func(o *OpenJob) { o.LearningRate, o.Decay = 1<<63, 1<<63 }), OverLimit},
+		refusal{"the constant by name", "ann", edit(o, func(o *OpenJob) { o.Columns = []uint16{0, 1} }), Malformed},
+		refusal{"a column beyond the last", "ann", edit(o, func(o *OpenJob) { o.Columns = []uint16{4} }), Malformed},
+		refusal{"a column twice", "ann", edit(o, func(o *OpenJob) { o.Columns = []uint16{1, 1} }), Malformed},
+		refusal{"columns out of order", "ann", edit(o, func(o *OpenJob) { o.Columns = []uint16{2, 1} }), Malformed},
+		refusal{"every column by name", "ann", edit(o, func(o *OpenJob) { o.Columns = []uint16{1, 2, 3} }), Malformed},
 		refusal{"a valued step beyond the last", "ann", edit(o, func(o *OpenJob) { o.Valued = []uint16{3} }), Malformed},
 		refusal{"a valued step twice", "ann", edit(o, func(o *OpenJob) { o.Valued = []uint16{1, 1} }), Malformed},
 		refusal{"a quorum below the task's", "ann", edit(o, func(o *OpenJob) { o.Quorum = 1 }), Forbidden},
@@ -79,6 +91,27 @@ func TestRefusedJobs(t *testing.T) {
 		refusal{"a record before the approvals", "north", w.record(job), WrongState},
 		refusal{"another node before the approvals", "ann", &ReplaceNode{job, "north", "east"}, WrongState},
 	)
+}
+
+// What a spec asks for is in its job, and columns are said by their places.
+func TestSpec(t *testing.T) {
+	w := newWorld(t).rows()
+	for _, tc := range []struct {
+		columns []uint16
+		want    []bool
+	}{
+		{nil, nil},
+		{[]uint16{2}, []bool{true, false, true, false}},
+		{[]uint16{1, 3}, []bool{true, true, false, true}},
+	} {
+		o := edit(openJob(1), func(o *OpenJob) { o.Columns, o.LearningRate, o.Decay = tc.columns, 1<<32, 1<<32 })
+		w.must("peer", o)
+		j, _ := JobOf(w.state, JobID("peer", o))
+		task, _ := TaskOf(w.state, loans)
+		if got := j.Trains(task); !slices.Equal(got, tc.want) || j.Decay != o.Decay || j.Algorithm != Logistic || j.Opener != "peer" {
+			t.Errorf("columns %v: trains %v with %+v, want %v", tc.columns, got, j, tc.want)
+		}
+	}
 }
 
 func TestRefusedSteps(t *testing.T) {

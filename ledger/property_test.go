@@ -139,8 +139,9 @@ func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
 	join := Join{member("dee", Company)}
 	id := JobID("peer", openJob(n))
 	ceremony := rapid.SampledFrom([]Digest{BaseCeremony(chain, 1, 1), BaseCeremony(chain, 2, 1), KeySetCeremony(loans, 1), {}}).Draw(t, "ceremony")
+	some := edit(openJob(n), func(o *OpenJob) { o.Columns, o.Decay = []uint16{uint16(n)}, n<<31 })
 	bodies := []Body{
-		&join, &Approve{join.Digest()}, &Revoke{name}, &Renew{tls(other), "north.example:1"},
+		some, &join, &Approve{join.Digest()}, &Revoke{name}, &Renew{tls(other), "north.example:1"},
 		&OpenRoster{Epoch: uint32(n), Parties: companies, Stages: []uint16{1}},
 		&OpenKeySet{Task: loans, Stages: []uint16{1}},
 		&Commit{Ceremony: ceremony, Promise: []byte(other)}, &Reveal{Ceremony: ceremony, Inline: []byte("nonce")},

@@ -186,7 +186,7 @@ func reveal(y *Ceremony, stage uint8, party string) *Reveal {
 var loans = TaskID(chain, "loans")
 
 func openLoans() *OpenTask {
-	return &OpenTask{Name: "loans", Epoch: 1, Schema: []byte("age\ndefault"), Columns: 2, Nodes: []string{"north", "south", "south2"}, Quorum: 2}
+	return &OpenTask{Name: "loans", Epoch: 1, Schema: []byte("age\nincome\nterm\ndefault"), Columns: 4, Nodes: []string{"north", "south", "south2"}, Quorum: 2}
 }
 
 // task opens task loans, with consents and keys.
@@ -197,7 +197,7 @@ func (w *world) task() *world {
 	for _, c := range companies {
 		w.must(c, &Consent{Task: loans, Local: c == "cal", Rows: 100, Validation: 10})
 	}
-	w.must("bob", &OpenKeySet{Task: loans, Packing: Packing{Width: 2, Baby: 1, Stack: 1}, Rotations: []int32{1, 2}, Stages: []uint16{2}})
+	w.must("bob", &OpenKeySet{Task: loans, Packing: Packing{Width: 4, Baby: 1, Stack: 1}, Rotations: []int32{1, 2}, Stages: []uint16{2}})
 	w.ceremony(KeySetCeremony(loans, 1))
 	return w
 }
@@ -234,7 +234,7 @@ func (w *world) rows() *world {
 }
 
 func openJob(salt uint64) *OpenJob {
-	return &OpenJob{Task: loans, Steps: 2, LearningRate: 1 << 31, Valued: []uint16{2}, Nodes: []string{"north", "south"}, Quorum: 2, Salt: salt}
+	return &OpenJob{Task: loans, Algorithm: Logistic, Steps: 2, LearningRate: 1 << 31, Valued: []uint16{2}, Nodes: []string{"north", "south"}, Quorum: 2, Salt: salt}
 }
 
 // job opens a job that all approve.

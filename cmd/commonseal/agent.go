@@ -125,7 +125,8 @@ func policyOf(h *home.Home) (agent.Policy, error) {
 	for _, t := range p.Tasks {
 		out.Tasks[t.Name] = agent.TaskPolicy{
 			Rows:  func(s table.Schema) (table.Table, error) { return clients.ReadRows(s, t.Data, t.Label) },
-			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, Abstain: t.Abstain,
+			Local: t.Local, Validation: t.Validation, MaxSteps: uint16(t.MaxSteps), MaxRate: t.MaxRate, MaxDecay: t.MaxDecay,
+			Columns: t.Columns, MinColumns: t.MinColumns, MaxJobs: t.MaxJobs, Abstain: t.Abstain,
 		}
 	}
 	return out, nil

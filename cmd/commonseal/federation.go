@@ -17,7 +17,7 @@ import (
 // runFederation is a simulateFunc: the federation itself.
 func runFederation(ctx context.Context, data *table.Table, s simulation, p *progress) (report, error) {
 	r, err := local.Run(ctx, *data, local.Options{
-		Companies: s.companies, Local: s.local, Steps: s.steps, LearningRate: s.learningRate, Test: s.test, Seed: s.seed,
+		Companies: s.companies, Local: s.local, Steps: s.steps, LearningRate: s.learningRate, Decay: s.decay, Columns: s.columns, Test: s.test, Seed: s.seed,
 		Warn: func(text string) { p.note("warning: " + text) },
 	}, p.stage)
 	if err != nil {
@@ -51,7 +51,7 @@ func reportText(s simulation, r *local.Report) string {
 	table = tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "  keys\t%.1f s\t%s uploaded by all companies\n", r.SecondsCeremony, megabytes(r.BytesKeys))
 	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares\n", r.SecondsEncrypt, megabytes(r.BytesUploaded))
-	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g\n", r.SecondsPerStep, r.Steps, r.LearningRate)
+	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g, decay %.3g, %d columns\n", r.SecondsPerStep, r.Steps, r.LearningRate, r.Decay, r.Trained)
 	fmt.Fprintf(table, "  valuing\t%.1f s\tadded to %d steps, and the release\n", r.SecondsValuation, r.ValuedSteps)
 	fmt.Fprintf(table, "  answers\t%.0f ms\t%s of them, to distinct rows, from %d servers\n", 1000*r.SecondsAnswers, thousands(r.Questions), r.Companies)
 	fmt.Fprintf(table, "  all\t%.1f s\t%s resident at most\n", r.SecondsTotal, megabytes(r.PeakRSS))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -71,8 +72,8 @@ func tellFlags(_ context.Context, data *table.Table, s simulation, p *progress) 
 		if asJSON {
 			return json.NewEncoder(w).Encode(map[string]int{"rows": data.Len(), "columns": data.Columns()})
 		}
-		_, err := fmt.Fprintf(w, "%d rows of %d columns, %d companies, %d local, %d steps, lr %v, test %v, seed %d\n",
-			data.Len(), data.Columns(), s.companies, s.local, s.steps, s.learningRate, s.test, s.seed)
+		_, err := fmt.Fprintf(w, "%d rows of %d columns, %d companies, %d local, %d steps, lr %v, decay %v, columns %v, test %v, seed %d\n",
+			data.Len(), data.Columns(), s.companies, s.local, s.steps, s.learningRate, s.decay, s.columns, s.test, s.seed)
 		return err
 	}, nil
 }
@@ -156,6 +157,8 @@ func TestSimulationCheck(t *testing.T) {
 		{"--local is 4; give 0 to 3", func(s *simulation) { s.local = 4 }},
 		{"--steps is 0; give 1 to 1000", func(s *simulation) { s.steps = 0 }},
 		{"--steps is 1001; give 1 to 1000", func(s *simulation) { s.steps = 1001 }},
+		{"--decay is -1; give", func(s *simulation) { s.decay = -1 }},
+		{"--decay is NaN; give", func(s *simulation) { s.decay = math.NaN() }},
 		{"--test is 0; give", func(s *simulation) { s.test = 0 }},
 		{"--test is 0.51; give", func(s *simulation) { s.test = 0.51 }},
 	} {

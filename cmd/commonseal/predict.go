@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -197,11 +193,10 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 		return nil, err
 	}
 	start := time.Now()
-	asked, which := rows.features.Distinct()
-	margins, err := querier.Predict(ctx, of, asked)
+	asked, which, margins, err := ask(ctx, querier, client.View(), of, rows.features)
 	if now, next, changed := answering(client.View(), task, model); err != nil && changed == nil && now != of { // a blend was replaced meanwhile
 		of, parts = now, next
-		margins, err = querier.Predict(ctx, of, asked)
+		asked, which, margins, err = ask(ctx, querier, client.View(), of, rows.features)
 	}
 	if err != nil {
 		return nil, err
@@ -215,6 +210,18 @@ func predict(ctx context.Context, q *home.Querier, client *clients.Client, model
 		out.AUC, out.Accuracy = &auc, &accuracy
 	}
 	return out, nil
+}
+
+// ask asks a model or blend about rows. What it does not weigh need not leave, and
+// rows that differ in it alone are one answer.
+func ask(ctx context.Context, q *clients.Querier, v ledger.View, of ledger.Digest, rows he.Rows) (asked he.Rows, which []int, margins []float64, err error) {
+	a, r := ledger.AskedOf(v, of)
+	if r.Code != ledger.OK {
+		return asked, nil, nil, errors.New(r.Detail)
+	}
+	asked, which = rows.Only(a.Trains(v)).Distinct()
+	margins, err = q.Predict(ctx, of, asked)
+	return asked, which, margins, err
 }
 
 // answering is what is asked of a task: the model of an id, or, without one, the
@@ -297,31 +304,14 @@ func readQuestions(schema table.Schema, data, label string) (questions, error) {
 	return out, nil
 }
 
-// readUnlabelled reads rows whose label nobody knows: where the file has no such
-// column one is put in, and nothing looks at it.
+// readUnlabelled reads rows whose label nobody knows.
 func readUnlabelled(schema table.Schema, data string) (table.Table, error) {
 	f, err := os.Open(data)
 	if err != nil {
 		return table.Table{}, err
 	}
 	defer f.Close() // read only: nothing to lose
-	r := csv.NewReader(f)
-	r.FieldsPerRecord = -1
-	records, err := r.ReadAll()
-	if err != nil || len(records) == 0 {
-		return table.Table{}, fmt.Errorf("%s: no header and rows in it: %w", data, cmp.Or(err, io.ErrUnexpectedEOF))
-	}
-	if !slices.Contains(records[0], schema.Label) {
-		for i := range records {
-			records[i] = append(records[i], strconv.FormatFloat(schema.Negative, 'g', -1, 64))
-		}
-		records[0][len(records[0])-1] = schema.Label
-	}
-	var b bytes.Buffer
-	if err := csv.NewWriter(&b).WriteAll(records); err != nil {
-		return table.Table{}, err
-	}
-	return schema.Read(&b, data)
+	return schema.ReadQuestions(f, data)
 }
 
 // newUsage tells who used what.

@@ -18,10 +18,16 @@ type simulation struct {
 	local        int // of companies
 	steps        int
 	learningRate float64 // 0: by rule
+	decay        float64
+	columns      []string // that train; none: all
+	derived      []string // columns, by their expressions
 	test         float64
 	seed         uint64
 	json         bool
 }
+
+// derivedHelp is what --derive means, wherever it is.
+const derivedHelp = "a column computed of others: a*b, a^2, log1p(a) or a>c for columns a and b; may be given again"
 
 // Bounds of the flags.
 const (
@@ -53,6 +59,7 @@ from the cleartext twin's. To compare them this process holds every key, which n
 The table is numeric CSV with a header and a label column of two values.`,
 		Example: `  commonseal simulate --data rows.csv --label churned --companies 3 --local 1 --steps 10
   commonseal simulate --data rows.csv --label churned --lr 0.5 --seed 7
+  commonseal simulate --data rows.csv --label churned --derive 'age*visits' --columns 'age,visits,age*visits' --decay 0.01
   commonseal simulate --data rows.csv --label churned --json | jq .auc_encrypted`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -64,7 +71,7 @@ The table is numeric CSV with a header and a label column of two values.`,
 			if err := s.check(c.Flags().Changed("lr")); err != nil {
 				return err
 			}
-			data, err := table.Open(s.data, s.label)
+			data, err := table.Open(s.data, s.label, s.derived...)
 			if err != nil {
 				return err
 			}
@@ -86,6 +93,9 @@ The table is numeric CSV with a header and a label column of two values.`,
 	f.IntVar(&s.local, "local", 0, "how many of them keep their rows at home and send encrypted gradients")
 	f.IntVar(&s.steps, "steps", 10, "training steps, 1 to 1000")
 	f.Float64Var(&s.learningRate, "lr", 0, "learning rate (default by rule)")
+	f.Float64Var(&s.decay, "decay", 0, "strength of L2 regularisation: a step takes this times the learning rate off every weight but the constant's")
+	f.StringSliceVar(&s.columns, "columns", nil, "columns that train, derived ones among them (default all)")
+	f.StringArrayVar(&s.derived, "derive", nil, derivedHelp)
 	f.Float64Var(&s.test, "test", 0.2, "fraction of the rows set aside for testing, up to 0.5")
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the split, the shards and the keys")
 	f.BoolVar(&s.json, "json", false, "print one JSON object")
@@ -104,6 +114,7 @@ func (s simulation) check(learningRateGiven bool) error {
 		{s.local < 0 || s.local > s.companies, fmt.Sprintf("--local is %d; give 0 to %d, the number of companies", s.local, s.companies)},
 		{s.steps < 1 || s.steps > maxSteps, fmt.Sprintf("--steps is %d; give 1 to %d", s.steps, maxSteps)},
 		{learningRateGiven && !(s.learningRate > 0 && !math.IsInf(s.learningRate, 0)), fmt.Sprintf("--lr is %v; give a number above 0, or leave it out for the rule", s.learningRate)},
+		{!(s.decay >= 0 && !math.IsInf(s.decay, 0)), fmt.Sprintf("--decay is %v; give 0 or a number above it", s.decay)},
 		{!(s.test > 0 && s.test <= maxTest), fmt.Sprintf("--test is %v; give a fraction above 0 and up to %v", s.test, maxTest)},
 	} {
 		if flag.wrong {

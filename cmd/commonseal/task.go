@@ -16,7 +16,7 @@ import (
 // newTask opens a task.
 func newTask() *cobra.Command {
 	var dir, name, data, label string
-	var nodes []string
+	var nodes, derived []string
 	var quorum uint8
 	c := &cobra.Command{
 		Use:   "task --home DIR --name NAME --data FILE.csv --label COLUMN --nodes NODE,NODE",
@@ -24,14 +24,16 @@ func newTask() *cobra.Command {
 		Long: `Opens a task with the columns, ranges and label values of a file. They go to the
 ledger for everybody to see, so give a file that is public or made up: a header,
 and rows that have each column's lowest and highest value. Every company's rows
-must lie within. Companies whose policy names the task consent by themselves.`,
-		Example: `  commonseal task --home peer --name churn --data schema.csv --label churned --nodes north,south --quorum 2`,
-		Args:    noArguments,
+must lie within. Columns that --derive adds every company computes of its own, and
+whoever asks does: they are in no file. Companies whose policy names the task consent by themselves.`,
+		Example: `  commonseal task --home peer --name churn --data schema.csv --label churned --nodes north,south --quorum 2
+  commonseal task --home peer --name churn --data schema.csv --label churned --nodes north,south --derive 'age*visits' --derive 'log1p(spent)'`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := required(c, "home", "name", "data", "label", "nodes"); err != nil {
 				return err
 			}
-			t, err := table.Open(data, label)
+			t, err := table.Open(data, label, derived...)
 			if err != nil {
 				return err
 			}
@@ -61,6 +63,7 @@ must lie within. Companies whose policy names the task consent by themselves.`,
 	f.StringVar(&name, "name", "", "of the task: a-z, 0-9 and inner hyphens")
 	f.StringVar(&data, "data", "", "CSV whose columns, ranges and label values the task has")
 	f.StringVar(&label, "label", "", "column to predict")
+	f.StringArrayVar(&derived, "derive", nil, derivedHelp)
 	f.StringSliceVar(&nodes, "nodes", nil, "aggregators that store and compute, of as many owners as the quorum")
 	f.Uint8Var(&quorum, "quorum", 0, "equal records of different owners that open a ticket (default the consortium's)")
 	return c
@@ -102,12 +105,19 @@ With --local the rows stay here, and encrypted gradients leave instead.`,
 	f.Float64Var(&p.Validation, "validation", 0.1, "fraction of the rows that never train, and value what others bring")
 	f.IntVar(&p.MaxSteps, "max-steps", 0, "most steps of a job that the agent answers for (default any)")
 	f.Float64Var(&p.MaxRate, "max-rate", 0, "highest learning rate of a job that the agent answers for (default any)")
+	f.Float64Var(&p.MaxDecay, "max-decay", 0, "strongest regularisation of a job that the agent answers for (default any)")
+	f.StringSliceVar(&p.Columns, "columns", nil, "columns that a job may train for the agent to answer for it (default any)")
+	f.IntVar(&p.MinColumns, "min-columns", 0, "fewest columns of a job that the agent answers for: values show more along few (default one)")
+	f.IntVar(&p.MaxJobs, "max-jobs", 0, "jobs of the task that the agent ever answers for (default any number)")
 	f.StringVar(&receipt, "receipt", "", "file for the proof that the ledger has the contribution")
 	return c
 }
 
 func contribute(ctx context.Context, c *cobra.Command, h *home.Home, client *clients.Client, p home.TaskPolicy, receipt string) error {
 	mine, err := client.Contribute(ctx, h.Member.Name, p.Name, p.Data, p.Label, func(rows table.Table) error {
+		if _, err := rows.Schema().Pick(p.Columns); err != nil {
+			return fmt.Errorf("--columns: %w", err)
+		}
 		fmt.Fprintf(c.ErrOrStderr(), "%d rows; waiting for the agent and the other companies\n", rows.Len())
 		return h.AddTask(p)
 	})

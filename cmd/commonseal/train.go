@@ -13,35 +13,38 @@ import (
 
 	"github.com/commonseal/commonseal/clients"
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
-	"github.com/commonseal/commonseal/federation/replay"
-	"github.com/commonseal/commonseal/he/circuit"
 	"github.com/commonseal/commonseal/ledger"
 )
 
 // newTrain opens a job and follows it.
 func newTrain() *cobra.Command {
 	var dir, task string
-	var steps int
-	var rate float64
+	var want spec
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "train --home DIR --task NAME",
 		Short: "Train a model on a task, and follow it to its end",
 		Long: `Opens a training job on everything that was contributed to a task, once all
 companies have, and follows it: approvals, steps, the model, and what each
-company's rows were worth to it. The job goes on if this command is interrupted.`,
+company's rows were worth to it. The job goes on if this command is interrupted.
+
+What the flags say is a spec: anybody admitted as a company or a peer may submit
+as many as they like, and each becomes a job and a model. Columns are those of the
+task, derived ones by their expressions. Companies answer for what their policies
+allow.`,
 		Example: `  commonseal train --home peer --task churn --steps 10
-  commonseal train --home peer --task churn --steps 10 --json | jq -r .model`,
+  commonseal train --home peer --task churn --steps 10 --json | jq -r .model
+  commonseal train --home peer --task churn --steps 20 --columns 'age,visits,age*visits' --decay 0.01`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := required(c, "home", "task"); err != nil {
 				return err
 			}
-			if steps < 1 || steps > ledger.MaxSteps || rate < 0 || math.IsNaN(rate) || math.IsInf(rate, 0) {
-				return &usageError{fmt.Sprintf("--steps is %d and --lr %v; give 1 to %d steps and a rate above 0", steps, rate, ledger.MaxSteps)}
+			if err := want.check(); err != nil {
+				return err
 			}
 			return asMember(c.Context(), dir, func(ctx context.Context, h *home.Home, client *clients.Client) error {
-				out, err := train(ctx, c.ErrOrStderr(), h, client, task, steps, rate)
+				out, err := train(ctx, c.ErrOrStderr(), h, client, task, want)
 				if err != nil {
 					return err
 				}
@@ -56,8 +59,10 @@ company's rows were worth to it. The job goes on if this command is interrupted.
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "home of a model peer or a company")
 	f.StringVar(&task, "task", "", "name of the task")
-	f.IntVar(&steps, "steps", 10, "training steps, 1 to 1000")
-	f.Float64Var(&rate, "lr", 0, "learning rate (default by rule)")
+	f.IntVar(&want.steps, "steps", 10, "training steps, 1 to 1000")
+	f.Float64Var(&want.rate, "lr", 0, "learning rate (default by rule)")
+	f.Float64Var(&want.decay, "decay", 0, "strength of L2 regularisation: a step takes this times the learning rate off every weight but the constant's")
+	f.StringSliceVar(&want.columns, "columns", nil, "columns that train, derived ones among them (default all)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -86,23 +91,21 @@ type companyGain struct {
 	Value   float64 `json:"value"`
 }
 
-func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, steps int, rate float64) (*trained, error) {
+func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, want spec) (*trained, error) {
 	t, err := client.Task(name)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := want.open(t, 0); err != nil { // rather now than when all rows are there
 		return nil, err
 	}
 	fmt.Fprintf(progress, "waiting for all companies' rows\n")
 	if err := client.Until(ctx, func(v ledger.View) bool { return contributed(v, t) }); err != nil {
 		return nil, err
 	}
-	if rate == 0 {
-		rate = circuit.LearningRate(int(t.Columns), steps)
-	}
-	open := &ledger.OpenJob{Task: t.ID, Steps: uint16(steps), LearningRate: replay.FixedRate(rate), Nodes: t.Nodes, Quorum: t.Quorum, Salt: uint64(client.Now())}
-	for s := range steps {
-		if circuit.ValuedSteps(steps)[s] {
-			open.Valued = append(open.Valued, uint16(s+1))
-		}
+	open, err := want.open(t, uint64(client.Now()))
+	if err != nil {
+		return nil, err
 	}
 	if _, err := client.Record(ctx, open); err != nil {
 		return nil, err

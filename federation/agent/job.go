@@ -39,8 +39,15 @@ func (a *Agent) approve(ctx context.Context, v ledger.View, d federation.Approve
 	if !ok {
 		return false, fmt.Errorf("no job %x", d.Job[:6])
 	}
-	if _, err := a.jobOf(ctx, v, j); err != nil {
+	w, err := a.jobOf(ctx, v, j)
+	if err != nil {
 		return false, err
+	}
+	switch ok, err := a.takesOn(w.task, j.ID); {
+	case err != nil:
+		return false, err
+	case !ok:
+		return false, &RefusedError{ErrDeclined}
 	}
 	return a.submit(ctx, &ledger.ApproveJob{Job: j.ID})
 }

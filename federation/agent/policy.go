@@ -2,10 +2,13 @@ package agent
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/federation/store"
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/ledger"
@@ -29,18 +32,61 @@ type TaskPolicy struct {
 	// Validation is the fraction of rows that value contributions and never
 	// train.
 	Validation float64
-	// MaxSteps and MaxRate bound a job. Zero: as the ledger does.
-	MaxSteps uint16
-	MaxRate  float64
+	// MaxSteps, MaxRate and MaxDecay bound a job. Zero: as the ledger does.
+	MaxSteps          uint16
+	MaxRate, MaxDecay float64
+	// Columns are those that a job may train, by their names in the task's schema.
+	// None: any. MinColumns is the fewest: values of a job open what a company's rows
+	// are worth along its columns alone.
+	Columns    []string
+	MinColumns int
+	// MaxJobs bounds the jobs of the task that the company ever answers for, from when
+	// it is set, and so how much about its rows is opened. Zero: as many as there are.
+	MaxJobs int
 	// Abstain keeps the company from asking the task's models about its validation
 	// rows, and from ranking them by the answers, where a consortium pays for that.
 	Abstain bool
 }
 
+// takesOn says whether the company takes on a job of a task, and keeps it in mind:
+// one of the places that the policy has is the job's for ever.
+func (a *Agent) takesOn(t *ledger.Task, id ledger.Digest) (bool, error) {
+	most := a.policy.Tasks[t.Name].MaxJobs
+	for place := range most {
+		var taken *store.ConflictError
+		err := a.Store.Journal.Put(fmt.Sprintf("jobs/%x/%d", t.ID, place), id[:])
+		if !errors.As(err, &taken) {
+			return err == nil, err
+		}
+	}
+	return most == 0, nil
+}
+
 // allows says whether the policy has a job of a task.
 func (p Policy) allows(t *ledger.Task, j *ledger.Job) bool {
 	mine, ok := p.Tasks[t.Name]
-	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.LearningRate(j.LearningRate) <= mine.MaxRate)
+	return ok && (mine.MaxSteps == 0 || j.Steps <= mine.MaxSteps) && (mine.MaxRate == 0 || replay.Rate(j.LearningRate) <= mine.MaxRate) &&
+		(mine.MaxDecay == 0 || replay.Rate(j.Decay) <= mine.MaxDecay) && j.Width(t) > mine.MinColumns && mine.trains(t, j)
+}
+
+// trains says whether a job may train the columns that it does. A policy that names
+// a column that the task does not have allows none.
+func (p TaskPolicy) trains(t *ledger.Task, j *ledger.Job) bool {
+	if len(p.Columns) == 0 {
+		return true
+	}
+	schema, err := table.ParseSchema(t.Schema)
+	if err != nil {
+		return false
+	}
+	may, err := schema.Pick(p.Columns)
+	switch {
+	case err != nil:
+		return false
+	case may == nil: // it names all
+		return true
+	}
+	return len(j.Columns) > 0 && !slices.ContainsFunc(j.Columns, func(c uint16) bool { return !slices.Contains(may, int(c)) })
 }
 
 // rows are what a company brings to a task: signed rows, and a salted commitment
@@ -72,8 +118,8 @@ func (a *Agent) readRows(t *ledger.Task) (*rows, error) {
 	if err != nil {
 		return nil, &RefusedError{err}
 	}
-	if len(schema.Columns)+1 != int(t.Columns) {
-		return nil, never("task %s has %d columns and a schema of %d", t.Name, t.Columns, len(schema.Columns)+1)
+	if n := len(schema.Features()) + 1; n != int(t.Columns) {
+		return nil, never("task %s has %d columns and a schema of %d", t.Name, t.Columns, n)
 	}
 	data, err := mine.Rows(schema)
 	if err != nil {

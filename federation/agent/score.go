@@ -76,7 +76,8 @@ func (a *Agent) score(ctx context.Context, v ledger.View, d federation.Score) (b
 		return false, err
 	}
 	rows, labels := unsigned(r.validation, maxScored)
-	asked, which := rows.Distinct()
+	j, _ := ledger.JobOf(v, m.Job)
+	asked, which := rows.Only(j.Trains(t)).Distinct()
 	attempt, err := a.attemptAt(m)
 	if err != nil {
 		return false, err

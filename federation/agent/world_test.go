@@ -364,7 +364,7 @@ func (w *world) openTask() {
 // openJob opens a job of some steps, valued at the last.
 func (w *world) openJob(steps uint16) ledger.Digest {
 	w.t.Helper()
-	body := &ledger.OpenJob{Task: taskID, Steps: steps, LearningRate: 1 << 32, Valued: []uint16{steps}, Nodes: nodeNames, Quorum: 2}
+	body := &ledger.OpenJob{Task: taskID, Algorithm: ledger.Logistic, Steps: steps, LearningRate: 1 << 32, Valued: []uint16{steps}, Nodes: nodeNames, Quorum: 2}
 	w.record("peer", body)
 	return ledger.JobID("peer", body)
 }

@@ -16,7 +16,7 @@ import (
 // openJob opens the job of [train] and returns its id.
 func openJob(t *testing.T, w *World) ledger.Digest {
 	t.Helper()
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
 	must(t, w.Record(context.Background(), "peer", open))
 	return ledger.JobID("peer", open)
 }
@@ -73,7 +73,7 @@ func TestJobWithoutACompanyIsAborted(t *testing.T) {
 	if _, ok := ledger.TicketOf(w.View(), job, j.Step); ok || state(w, job) != ledger.JobAborted {
 		t.Errorf("an aborted job went on to a ticket of step %d", j.Step)
 	}
-	again := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Nodes: nodes, Quorum: 2, Salt: 1}
+	again := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Nodes: nodes, Quorum: 2, Salt: 1}
 	must(t, w.Record(ctx, "peer", again))
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
 		j, _ := ledger.JobOf(v, ledger.JobID("peer", again))

@@ -46,12 +46,18 @@ func policy(company string) agent.Policy {
 
 const steps = 2
 
-// found takes a world to where all companies have brought their rows.
+// bring takes a world to where all companies have brought their rows.
 func bring(t *testing.T, w *World) *World {
+	t.Helper()
+	return bringTo(t, w, schema)
+}
+
+// bringTo does so under a schema, which may derive columns.
+func bringTo(t *testing.T, w *World, schema table.Schema) *World {
 	t.Helper()
 	ctx := context.Background()
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.CurrentEpoch(v); return ok }))
-	must(t, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 3, Nodes: nodes, Quorum: 2}))
+	must(t, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: uint16(len(schema.Features()) + 1), Nodes: nodes, Quorum: 2}))
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool {
 		for _, c := range companies {
@@ -70,10 +76,15 @@ func bring(t *testing.T, w *World) *World {
 func train(t *testing.T, w *World) *ledger.Model {
 	t.Helper()
 	ctx := context.Background()
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
 	must(t, w.Record(ctx, "peer", open))
-	job := ledger.JobID("peer", open)
-	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {
+	return trained(t, w, ledger.JobID("peer", open))
+}
+
+// trained waits until a job's model is served and valued.
+func trained(t *testing.T, w *World, job ledger.Digest) *ledger.Model {
+	t.Helper()
+	must(t, w.Until(context.Background(), 8000, func(v ledger.View) bool {
 		j, _ := ledger.JobOf(v, job)
 		m, ok := ledger.ModelOf(v, j.Model)
 		return ok && m.Served() && len(m.Opened) > 0

@@ -19,12 +19,14 @@ import (
 
 // Options are a run's parameters.
 type Options struct {
-	Companies    int     // key holders and providers, 2 to 32
-	Local        int     // of them keep their rows in the clear and send gradients
-	Steps        int     // gradient steps
-	LearningRate float64 // zero: circuit.LearningRate
-	Test         float64 // fraction of rows that only the querier asks about
-	Seed         uint64  // of the split and of every key: a run is repeatable, and its keys are no secret
+	Companies    int      // key holders and providers, 2 to 32
+	Local        int      // of them keep their rows in the clear and send gradients
+	Steps        int      // gradient steps
+	LearningRate float64  // zero: circuit.LearningRate
+	Decay        float64  // strength of L2 regularisation, of every weight but the constant's
+	Columns      []string // that train, by name; none: all
+	Test         float64  // fraction of rows that only the querier asks about
+	Seed         uint64   // of the split and of every key: a run is repeatable, and its keys are no secret
 
 	// Warn, if any, is told the report's warnings before a key is made.
 	Warn func(string)
@@ -51,15 +53,23 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 			o.Warn(w)
 		}
 	}
-	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
-		if err := stage(ctx); err != nil {
-			return nil, err
-		}
+	if err := f.run(ctx); err != nil {
+		return nil, err
 	}
-	f.compare()
 	f.report.SecondsTotal = time.Since(start).Seconds()
 	f.report.PeakRSS = peakRSS()
 	return f.report, nil
+}
+
+// run goes through all stages.
+func (f *federation) run(ctx context.Context) error {
+	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
+		if err := stage(ctx); err != nil {
+			return err
+		}
+	}
+	f.compare()
+	return nil
 }
 
 // A federation is one run: the roles, and what passes between them.
@@ -70,7 +80,7 @@ type federation struct {
 	companies []*company
 	node      *node
 	trained   circuit.Trained // the twin's
-	questions he.Rows         // the querier's rows, unsigned
+	questions he.Rows         // the querier's rows, unsigned, of columns that train
 	labels    []float64       // of them, ±1
 	uploaded  atomic.Int64
 	report    *Report
@@ -94,7 +104,7 @@ func (j job) step(t int) *multiparty.Map {
 	s := multiparty.TrainingStep{
 		Train: j.profiles.Train, Release: j.profiles.Release,
 		Width: j.plan.Packing.Width, Rows: j.rows,
-		LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(t),
+		LearningRate: j.twin.LearningRate, Decay: j.twin.Decay, Trains: j.twin.Trains, Momentum: circuit.Momentum(t),
 		Interval: float64(j.twin.Interval(t)), Next: float64(j.twin.Interval(t + 1)),
 		Shared: t == j.twin.Steps-1,
 	}
@@ -114,8 +124,9 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	if o.Profiles.Train == nil {
 		o.Profiles = he.Standard()
 	}
-	if o.LearningRate == 0 {
-		o.LearningRate = circuit.LearningRate(data.Columns()+1, o.Steps)
+	twin, err := o.twin(data.Schema())
+	if err != nil {
+		return nil, err
 	}
 	training, checking, test, err := data.Split(o.Test, validation, o.Seed)
 	if err != nil {
@@ -132,7 +143,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	f := &federation{
 		seed:      he.Seed(he.HashParts("local/seed", binary.BigEndian.AppendUint64(nil, o.Seed))),
-		questions: rowsOf(test, table.Table.AppendRow), labels: test.Labels(),
+		questions: rowsOf(test, table.Table.AppendRow).Only(twin.Trains), labels: test.Labels(),
 		progress: progress,
 	}
 	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))
@@ -156,18 +167,40 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	schema := data.Schema().Digest()
 	f.job = job{
-		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%d/%v/%v/%v/%v",
-			o.Local, o.Steps, o.LearningRate, o.Test, rows, plan.Packing)),
-		profiles: o.Profiles, plan: plan, companies: o.Companies,
-		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps, Columns: data.Columns() + 1},
+		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%+v/%v/%v/%v",
+			o.Local, twin, o.Test, rows, plan.Packing)),
+		profiles: o.Profiles, plan: plan, companies: o.Companies, twin: twin,
 		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
 	}
 	f.report = &Report{
 		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
-		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: f.job.twin.Interval(o.Steps - 1),
+		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: twin.LearningRate, Decay: twin.Decay, Trained: twin.Columns - 1, Interval: f.job.twin.Interval(o.Steps - 1),
 		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
 	}
 	return f, f.rehearse()
+}
+
+// twin is the run in the clear.
+func (o Options) twin(schema table.Schema) (circuit.Twin, error) {
+	columns := len(schema.Features()) + 1
+	picked, err := schema.Pick(o.Columns)
+	if err != nil {
+		return circuit.Twin{}, err
+	}
+	tw := circuit.Twin{LearningRate: o.LearningRate, Decay: o.Decay, Steps: o.Steps, Columns: columns}
+	if picked != nil {
+		tw.Columns, tw.Trains = len(picked)+1, make([]bool, columns)
+		for _, j := range append(picked, 0) { // the constant always trains
+			tw.Trains[j] = true
+		}
+	}
+	if tw.LearningRate == 0 {
+		tw.LearningRate = circuit.LearningRate(tw.Columns, o.Steps)
+	}
+	if tw.LearningRate*tw.Decay > 1 {
+		return tw, fmt.Errorf("decay %.3g at learning rate %.3g takes more of a weight off than there is; their product is 1 at most", tw.Decay, tw.LearningRate)
+	}
+	return tw, nil
 }
 
 // runsAway is how many intervals a margin reaches before a run is refused: the
@@ -196,7 +229,7 @@ func (f *federation) rehearse() error {
 	f.report.MarginMax, f.report.Beyond = f.trained.MarginMax, beyond
 	switch {
 	case !(beyond < runsAway) || math.IsNaN(sum) || math.IsInf(sum, 0):
-		return fmt.Errorf("training runs away at learning rate %.3g: its margins have no bound; use a lower rate, such as %.3g, or fewer steps", rate, circuit.LearningRate(f.questions.Columns, f.job.twin.Steps))
+		return fmt.Errorf("training runs away at learning rate %.3g: its margins have no bound; use a lower rate, such as %.3g, or fewer steps", rate, circuit.LearningRate(twin.Columns, twin.Steps))
 	case beyond > circuit.MaxBeyond:
 		f.report.Warnings = append(f.report.Warnings, fmt.Sprintf("margins reach %.1f, %.2g times their step's interval: the polynomial is no sigmoid there, training runs away, and between real companies values could leave their masks; use a lower learning rate than %.3g or fewer steps", f.trained.MarginMax, beyond, rate))
 	case beyond > 1:

@@ -79,24 +79,41 @@ func hold(t *testing.T, r *Report) {
 func TestRun(t *testing.T) {
 	for _, tc := range []struct {
 		rows, columns, companies, local, steps int
+		trained                                []string
+		decay                                  float64
 	}{
-		{1500, 3, 2, 0, 4},
-		{400, 9, 3, 1, 5},
-		{300, 5, 3, 3, 3},
-		{4000, 16, 5, 2, 3},
-		{200, 1, 2, 1, 1},
-		{120, 30, 4, 0, 2},
+		{rows: 1500, columns: 3, companies: 2, steps: 4},
+		{rows: 400, columns: 9, companies: 3, local: 1, steps: 5},
+		{rows: 300, columns: 5, companies: 3, local: 3, steps: 3},
+		{rows: 4000, columns: 16, companies: 5, local: 2, steps: 3},
+		{rows: 200, columns: 1, companies: 2, local: 1, steps: 1},
+		{rows: 120, columns: 30, companies: 4, steps: 2},
+		{rows: 400, columns: 9, companies: 3, local: 1, steps: 5, decay: 0.3},
+		{rows: 400, columns: 9, companies: 3, local: 1, steps: 5, trained: []string{"x0", "x5", "x8"}},
+		{rows: 1500, columns: 5, companies: 2, steps: 4, trained: []string{"x2"}, decay: 0.1},
 	} {
 		if testing.Short() && tc.rows > 2000 {
 			continue
 		}
-		t.Run(fmt.Sprintf("rows=%d/columns=%d/companies=%d/local=%d/steps=%d", tc.rows, tc.columns, tc.companies, tc.local, tc.steps), func(t *testing.T) {
-			r, err := Run(context.Background(), synthetic(t, tc.rows, tc.columns),
-				Options{Companies: tc.companies, Local: tc.local, Steps: tc.steps, Test: 0.2, Seed: 3, Profiles: hetest.Profiles(t)}, silent)
+		t.Run(fmt.Sprintf("rows=%d/columns=%d/companies=%d/local=%d/steps=%d/trained=%d/decay=%v", tc.rows, tc.columns, tc.companies, tc.local, tc.steps, len(tc.trained), tc.decay), func(t *testing.T) {
+			f, err := found(synthetic(t, tc.rows, tc.columns),
+				Options{Companies: tc.companies, Local: tc.local, Steps: tc.steps, Columns: tc.trained, Decay: tc.decay, Test: 0.2, Seed: 3, Profiles: hetest.Profiles(t)}, silent)
 			if err != nil {
 				t.Fatal(err)
 			}
-			hold(t, r)
+			if err := f.run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			hold(t, f.report)
+			zero := 0
+			for _, w := range f.sharedWeights()[:tc.columns+1] {
+				if w == 0 {
+					zero++
+				}
+			}
+			if left := tc.columns - len(tc.trained); tc.trained != nil && zero != left || tc.trained == nil && zero != 0 {
+				t.Errorf("%d weights are zero; %d of %d columns train", zero, len(tc.trained), tc.columns)
+			}
 		})
 	}
 }
@@ -109,18 +126,21 @@ func TestDataSets(t *testing.T) {
 	for _, tc := range []struct {
 		file, label      string
 		companies, local int
+		derived, columns []string
+		decay            float64
 	}{
-		{"infant_mortality_2014", "IMORT", 3, 1},
-		{"breast_cancer", "benign", 3, 0},
-		{"edinburgh_mi", "mi", 4, 4},
-		{"digits_3_8", "is_8", 3, 2},
+		{file: "infant_mortality_2014", label: "IMORT", companies: 3, local: 1},
+		{file: "breast_cancer", label: "benign", companies: 3},
+		{file: "edinburgh_mi", label: "mi", companies: 4, local: 4},
+		{file: "digits_3_8", label: "is_8", companies: 3, local: 2},
+		{file: "edinburgh_mi", label: "mi", companies: 2, local: 1, derived: []string{"x1*x9", "x7^2"}, columns: []string{"x1", "x5", "x9*x1", "x9"}, decay: 0.1},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
-			data, err := table.Open("../../docs/data/"+tc.file+".csv", tc.label)
+			data, err := table.Open("../../docs/data/"+tc.file+".csv", tc.label, tc.derived...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := Run(context.Background(), data, Options{Companies: tc.companies, Local: tc.local, Steps: 10, Test: 0.2, Seed: 1}, silent)
+			r, err := Run(context.Background(), data, Options{Companies: tc.companies, Local: tc.local, Steps: 10, Columns: tc.columns, Decay: tc.decay, Test: 0.2, Seed: 1}, silent)
 			if err != nil {
 				t.Fatal(err)
 			}

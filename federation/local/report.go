@@ -5,8 +5,9 @@ import "time"
 // A Report is what a run measured. Times are wall-clock seconds on the machine
 // that ran it; every accuracy is over the test rows.
 type Report struct {
-	Rows         int     `json:"rows"`    // of the file
-	Columns      int     `json:"columns"` // features, without the label and the constant
+	Rows         int     `json:"rows"`            // of the file
+	Columns      int     `json:"columns"`         // features, without the label and the constant
+	Trained      int     `json:"trained_columns"` // of them
 	TrainRows    int     `json:"train_rows"`
 	Validation   int     `json:"validation_rows"`
 	TestRows     int     `json:"test_rows"`
@@ -15,6 +16,7 @@ type Report struct {
 	Local        int     `json:"local"`
 	Steps        int     `json:"steps"`
 	ValuedSteps  int     `json:"valued_steps"`
+	Decay        float64 `json:"decay"`
 	Plan         string  `json:"plan"` // how rows are packed
 	LearningRate float64 `json:"learning_rate"`
 

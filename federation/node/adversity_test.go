@@ -47,7 +47,7 @@ func running(t *testing.T) (*fedtest.World, *ledger.Job) {
 	nodes := []string{"north", "south"}
 	must(t, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: 2, Nodes: nodes, Quorum: 2}))
 	must(t, w.Settle(ctx))
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: 5, LearningRate: replay.FixedRate(0.5), Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: 5, LearningRate: replay.FixedRate(0.5), Nodes: nodes, Quorum: 2}
 	must(t, w.Record(ctx, "peer", open))
 	id := ledger.JobID("peer", open)
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool { _, ok := ledger.TicketOf(v, id, 0); return ok }))

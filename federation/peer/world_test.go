@@ -162,7 +162,7 @@ func (w *world) found() {
 	for _, c := range companies {
 		w.must(c, &ledger.Contribute{Task: home, Use: ledger.Training, Rows: 100, Commitment: some(c)})
 	}
-	o := &ledger.OpenJob{Task: home, Steps: 1, LearningRate: 1, Nodes: []string{"north", "south"}, Quorum: 2}
+	o := &ledger.OpenJob{Task: home, Algorithm: ledger.Logistic, Steps: 1, LearningRate: 1, Nodes: []string{"north", "south"}, Quorum: 2}
 	job := ledger.JobID("ann", o)
 	w.must("ann", o)
 	var shares []ledger.Digest

@@ -52,12 +52,16 @@ func Packing(p circuit.Plan) ledger.Packing {
 	return ledger.Packing{Width: uint16(k.Width), Baby: uint16(k.Baby), Stack: uint16(k.Stack), Back: k.Back}
 }
 
-// NewJob derives job j of the state v for a roster. It refuses a task whose
-// recorded packing is not what its consents lead to here.
+// NewJob derives job j of the state v for a roster. It refuses an algorithm that it
+// does not know, and a task whose recorded packing is not what its consents lead to
+// here.
 func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multiparty.Roster) (*Job, error) {
 	t, ok := ledger.TaskOf(v, j.Task)
 	if !ok || t.State != ledger.TaskReady {
 		return nil, fmt.Errorf("job %x is of a task that is not ready", j.ID[:6])
+	}
+	if j.Algorithm != ledger.Logistic {
+		return nil, fmt.Errorf("job %x trains by algorithm %d, which this version does not have; update it", j.ID[:6], j.Algorithm)
 	}
 	plan, err := TaskPlan(t, profiles)
 	if err != nil {
@@ -70,13 +74,13 @@ func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multipart
 	return &Job{
 		ID: j.ID, Task: *t, Steps: j.Steps, Profiles: profiles, Roster: roster, Plan: plan,
 		Rows: int(rows), Validation: int(validation), valued: j.Valued,
-		twin: circuit.Twin{LearningRate: LearningRate(j.LearningRate), Steps: int(j.Steps), Columns: int(t.Columns)},
+		twin: circuit.Twin{LearningRate: Rate(j.LearningRate), Decay: Rate(j.Decay), Steps: int(j.Steps), Columns: j.Width(t), Trains: j.Trains(t)},
 	}, nil
 }
 
-// LearningRate is what units of 2^-32 on the ledger come to; FixedRate is the
-// units of a rate.
-func LearningRate(units uint64) float64 { return math.Ldexp(float64(units), -32) }
+// Rate is what units of 2^-32 on the ledger come to, of a learning rate or a
+// decay; FixedRate is the units of a rate.
+func Rate(units uint64) float64 { return math.Ldexp(float64(units), -32) }
 
 // FixedRate is the nearest number of units of 2^-32.
 func FixedRate(rate float64) uint64 { return uint64(math.Round(math.Ldexp(rate, 32))) }
@@ -105,7 +109,7 @@ func (j *Job) Map(step uint16) *multiparty.Map {
 	}
 	s := multiparty.TrainingStep{
 		Train: j.Profiles.Train, Release: j.Profiles.Release, Width: j.Plan.Packing.Width, Rows: j.Rows,
-		LearningRate: j.twin.LearningRate, Momentum: circuit.Momentum(int(step) - 1),
+		LearningRate: j.twin.LearningRate, Decay: j.twin.Decay, Trains: j.twin.Trains, Momentum: circuit.Momentum(int(step) - 1),
 		Interval: float64(j.Interval(step)), Next: float64(j.Interval(step + 1)),
 		Shared: step == j.Steps,
 	}

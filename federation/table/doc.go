@@ -7,7 +7,8 @@
 // see [CellError].
 //
 // A [Schema] is what companies agree on before they contribute: the columns,
-// in order, their ranges, and the label's two values. A table read without one
+// in order, their ranges, columns that everybody derives of them, and the label's
+// two values. A table read without one
 // takes its ranges from its own rows, which is right for a company alone and
 // for a simulation; companies that share a model declare them.
 //

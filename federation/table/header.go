@@ -31,8 +31,24 @@ func (in *reader) header() error {
 	} else {
 		err = in.placeComputed()
 	}
-	in.row = make([]float64, len(in.schema.Columns))
+	if err == nil {
+		err = in.derive()
+	}
+	in.row = make([]float64, len(in.schema.Columns)+len(in.schema.Derived))
 	return err
+}
+
+// derive adds the derived columns that were asked for.
+func (in *reader) derive() error {
+	for _, expression := range in.expressions {
+		d, err := in.schema.Derivation(expression)
+		if err != nil {
+			cause, fix, _ := strings.Cut(err.Error(), "; ")
+			return in.refuseHeader("", "derived column "+cause, fix)
+		}
+		in.schema.Derived = append(in.schema.Derived, d)
+	}
+	return nil
 }
 
 // refuseHeader is an error about the header.
@@ -54,10 +70,13 @@ func (in *reader) checkNames() error {
 			return in.refuseHeader(name, fmt.Sprintf("columns %d and %d have the same name", first+1, i+1), "rename or remove one")
 		}
 	}
-	if !slices.Contains(in.names, in.schema.Label) {
+	n := len(in.names)
+	if slices.Contains(in.names, in.schema.Label) {
+		n--
+	} else if !in.unlabelled {
 		return in.missing("label column", in.schema.Label)
 	}
-	switch n := len(in.names) - 1; {
+	switch {
 	case n == 0:
 		return in.refuseHeader("", "there is no column beside the label", "add at least one feature column")
 	case n > MaxColumns:
@@ -68,22 +87,35 @@ func (in *reader) checkNames() error {
 
 // missing names a column that is not there, those that are, and the likeliest.
 func (in *reader) missing(kind, name string) error {
-	const shown = 30
-	names := make([]string, 0, shown+1)
-	for _, n := range in.names[:min(shown, len(in.names))] {
-		names = append(names, quote(n))
+	columns := make([]Column, len(in.names))
+	for i, n := range in.names {
+		columns[i].Name = n
 	}
-	if more := len(in.names) - shown; more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
-	fix := "choose one of " + strings.Join(names, ", ")
-	switch near := nearest(name, in.names); {
-	case len(in.names) == 1 && strings.ContainsAny(in.names[0], ";\t|"):
-		fix = "there is one column " + names[0] + ": separate columns by commas"
-	case near != "":
-		fix = "did you mean " + quote(near) + "? " + fix
+	fix := choose(name, columns)
+	if len(in.names) == 1 && strings.ContainsAny(in.names[0], ";\t|") {
+		fix = "there is one column " + quote(in.names[0]) + ": separate columns by commas"
 	}
 	return in.refuseHeader("", "no "+kind+" "+quote(name), fix)
+}
+
+// choose says which columns there are instead, the likeliest first.
+func choose(name string, columns []Column) string {
+	const shown = 30
+	var all, quoted []string
+	for _, c := range columns {
+		all = append(all, c.Name)
+	}
+	for _, n := range all[:min(shown, len(all))] {
+		quoted = append(quoted, quote(n))
+	}
+	if more := len(all) - shown; more > 0 {
+		quoted = append(quoted, fmt.Sprintf("and %d more", more))
+	}
+	fix := "choose one of " + strings.Join(quoted, ", ")
+	if near := nearest(name, all); near != "" {
+		fix = "did you mean " + quote(near) + "? " + fix
+	}
+	return fix
 }
 
 // placeComputed makes every column but the label a feature, in file order.

@@ -14,7 +14,7 @@ import (
 )
 
 // Open reads the file at path as [Read] does.
-func Open(path, label string) (Table, error) {
+func Open(path, label string, derived ...string) (Table, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Table{}, &CellError{File: path, Cause: "no such file", Fix: "check the path"}
@@ -23,18 +23,21 @@ func Open(path, label string) (Table, error) {
 		return Table{}, unreadable(path, 0, err)
 	}
 	defer f.Close() // read only: nothing to lose
-	return Read(f, path, label)
+	return Read(f, path, label, derived...)
 }
 
 // Read reads CSV from r; name stands for the file in errors. The column named
 // label has exactly two distinct values, the larger the positive class; every
 // other column is a feature, in file order, scaled from its own least and
-// greatest value.
+// greatest value. Columns derived of them, as [Schema.Derivation] reads them, come
+// after.
 //
 // It keeps 8 bytes a value. Every refusal of what the file holds is a
 // [*CellError].
-func Read(r io.Reader, name, label string) (Table, error) {
-	return read(r, name, Schema{Label: label})
+func Read(r io.Reader, name, label string, derived ...string) (Table, error) {
+	in := newReader(r, name, Schema{Label: label})
+	in.expressions = derived
+	return in.all()
 }
 
 // Read reads CSV from r under a declared schema. The file has the schema's
@@ -44,18 +47,32 @@ func (s Schema) Read(r io.Reader, name string) (Table, error) {
 	if err := s.Check(); err != nil {
 		return Table{}, err
 	}
-	s.Columns = slices.Clone(s.Columns)
-	return read(r, name, s)
+	return newReader(r, name, s).all()
+}
+
+// ReadQuestions reads rows that are asked about, as [Schema.Read] does but for their
+// labels: what the file has in a column of the label's name, if it has one, is not
+// looked at, and every row is of the negative class.
+func (s Schema) ReadQuestions(r io.Reader, name string) (Table, error) {
+	if err := s.Check(); err != nil {
+		return Table{}, err
+	}
+	in := newReader(r, name, s)
+	in.unlabelled = true
+	return in.all()
 }
 
 // A reader is one pass over a file. A schema without columns is computed.
 type reader struct {
-	file     string
-	csv      *csv.Reader
-	declared bool
-	schema   Schema
-	names    []string // of the header
-	place    []int    // column of the schema of each field; -1 for the label
+	file       string
+	csv        *csv.Reader
+	declared   bool
+	unlabelled bool // labels are not looked at
+	schema     Schema
+
+	expressions []string // of derived columns, unless they are declared
+	names       []string // of the header
+	place       []int    // column of the schema of each field; -1 for the label
 
 	line   int // of the last record
 	row    []float64
@@ -64,7 +81,7 @@ type reader struct {
 	seen   []float64 // distinct label values, in order of appearance
 }
 
-func read(r io.Reader, name string, s Schema) (Table, error) {
+func newReader(r io.Reader, name string, s Schema) *reader {
 	buffered := bufio.NewReaderSize(r, 1<<16)
 	if bom, _ := buffered.Peek(3); string(bom) == "\uFEFF" {
 		_, _ = buffered.Discard(3) // just peeked
@@ -73,8 +90,14 @@ func read(r io.Reader, name string, s Schema) (Table, error) {
 	c.ReuseRecord, c.FieldsPerRecord, c.TrimLeadingSpace = true, -1, true
 	in := &reader{file: name, csv: c, declared: len(s.Columns) > 0, schema: s}
 	if in.declared {
+		in.schema.Columns = slices.Clone(s.Columns)
 		in.seen = []float64{s.Negative, s.Positive}
 	}
+	return in
+}
+
+// all is the table of all records.
+func (in *reader) all() (Table, error) {
 	if err := in.header(); err != nil {
 		return Table{}, err
 	}
@@ -134,6 +157,9 @@ func (in *reader) add(record []string) error {
 			Fix:   "give every column one cell, with a point and not a comma in decimals"}
 	}
 	for i, cell := range record {
+		if in.unlabelled && in.place[i] < 0 {
+			continue
+		}
 		x, cause, fix := parseCell(cell)
 		if cause == "" {
 			cause, fix = in.accept(in.place[i], x)
@@ -143,7 +169,30 @@ func (in *reader) add(record []string) error {
 			return &CellError{File: in.file, Row: line, Column: in.names[i], Cause: cause, Fix: fix}
 		}
 	}
+	if in.unlabelled {
+		in.class = append(in.class, 0) // of seen: the negative class
+	}
+	if err := in.deriveRow(); err != nil {
+		return err
+	}
 	in.values = append(in.values, in.row...)
+	return nil
+}
+
+// deriveRow computes the derived columns of the row.
+func (in *reader) deriveRow() error {
+	for i, d := range in.schema.Derived {
+		x, a := d.value(in.row), in.row[d.Of]
+		switch name := in.schema.derived(d).Name; {
+		case d.Operation == Log1p && a < 0:
+			return &CellError{File: in.file, Row: in.line, Column: in.schema.Columns[d.Of].Name,
+				Cause: fmt.Sprintf("%v is negative, but derived column %s takes its logarithm", a, quote(name)), Fix: "correct it, remove the row, or leave the derived column out"}
+		case !bounded(x):
+			return &CellError{File: in.file, Row: in.line, Column: name,
+				Cause: fmt.Sprintf("the derived value %v is beyond ±%g", x, MaxAbs), Fix: "give a column in a larger unit, or leave the derived column out"}
+		}
+		in.row[len(in.schema.Columns)+i] = x
+	}
 	return nil
 }
 
@@ -214,7 +263,7 @@ func (in *reader) finish() (Table, error) {
 	if !in.declared {
 		s.Negative, s.Positive = slices.Min(in.seen), slices.Max(in.seen)
 	}
-	if first := in.class[0]; !slices.ContainsFunc(in.class, func(c int8) bool { return c != first }) {
+	if first := in.class[0]; !in.unlabelled && !slices.ContainsFunc(in.class, func(c int8) bool { return c != first }) {
 		return Table{}, &CellError{File: in.file, Row: in.line, Column: s.Label,
 			Cause: fmt.Sprintf("every row has the same label %v", in.seen[first]), Fix: "add rows of the other class"}
 	}
@@ -224,9 +273,15 @@ func (in *reader) finish() (Table, error) {
 			in.class[i] = 1
 		}
 	}
-	d := len(s.Columns)
+	if len(s.Derived) > 0 { // of which some take ranges that only all rows have
+		if err := s.Check(); err != nil {
+			cause, fix, _ := strings.Cut(strings.TrimPrefix(err.Error(), "schema: "), "; ")
+			return Table{}, &CellError{File: in.file, Row: in.line, Cause: cause, Fix: fix}
+		}
+	}
+	features := s.Features()
 	for i, x := range in.values {
-		in.values[i] = s.Columns[i%d].Scale(x)
+		in.values[i] = features[i%len(features)].Scale(x)
 	}
 	rows := make([]int, len(in.class))
 	for i := range rows {

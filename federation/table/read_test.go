@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -267,4 +268,38 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("the computed schema is refused: %v", err)
 		}
 	})
+}
+
+// Rows that are asked about need no label, and may all have the same.
+func TestReadQuestions(t *testing.T) {
+	s := derivedSchema()
+	want, err := s.Read(strings.NewReader("age,debt,y\n40,1.5,0\n60,-2.5,1\n"), "f.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"age,debt\n40,1.5\n60,-2.5\n", "age,y,debt\n40,1,1.5\n60,,-2.5\n", "y,debt,age\nunknown,1.5,40\n7,-2.5,60\n"} {
+		got, err := s.ReadQuestions(strings.NewReader(text), "f.csv")
+		if err != nil || got.Len() != 2 || !slices.Equal(got.Row(0), want.Row(0)) || !slices.Equal(got.Row(1), want.Row(1)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if one, err := s.ReadQuestions(strings.NewReader("age,debt\n40,1.5\n"), "f.csv"); err != nil || one.Len() != 1 {
+		t.Errorf("one row: %v", err)
+	}
+	for text, want := range map[string]string{
+		"age\n1\n":              `no column "debt"`,
+		"y\n1\n":                "no column beside the label",
+		"age,debt,x\n1,1,1\n":   "not in the agreed schema",
+		"age,debt\n101,1\n":     "outside the declared range",
+		"age,debt\n":            "no rows",
+		"age,debt\n40\n":        "1 cells, but the header has 2",
+		"age,debt\nforty,1.5\n": "is not a number",
+	} {
+		if _, err := s.ReadQuestions(strings.NewReader(text), "f.csv"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	if _, err := (Schema{Label: "y", Positive: 1}).ReadQuestions(strings.NewReader("a\n1\n"), "f.csv"); err == nil {
+		t.Error("a schema without columns is read under")
+	}
 }

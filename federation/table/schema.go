@@ -42,12 +42,13 @@ func (c Column) Unscale(v float64) float64 {
 	return c.Min + (v+1)/2*(c.Max-c.Min)
 }
 
-// A Schema is what rows mean: the features in order, and the label's two
-// values, of which the larger is the positive class.
+// A Schema is what rows mean: the columns in order, those derived of them, and the
+// label's two values, of which the larger is the positive class.
 type Schema struct {
 	Label              string
 	Negative, Positive float64
 	Columns            []Column
+	Derived            []Derived
 }
 
 // Check refuses a schema that no table can follow.
@@ -55,8 +56,8 @@ func (s Schema) Check() error {
 	if !(s.Negative < s.Positive) || !bounded(s.Negative) || !bounded(s.Positive) {
 		return fmt.Errorf("schema: label values %v and %v; give two numbers up to %g, the smaller first", s.Negative, s.Positive, MaxAbs)
 	}
-	if len(s.Columns) == 0 || len(s.Columns) > MaxColumns {
-		return fmt.Errorf("schema: %d columns; give 1 to %d", len(s.Columns), MaxColumns)
+	if n := len(s.Columns) + len(s.Derived); len(s.Columns) == 0 || n > MaxColumns {
+		return fmt.Errorf("schema: %d columns; give 1 to %d, derived ones among them", n, MaxColumns)
 	}
 	seen := map[string]bool{s.Label: true}
 	for _, c := range s.Columns {
@@ -73,21 +74,37 @@ func (s Schema) Check() error {
 			return errors.New("schema: a column has no name, or one of more than 1024 bytes; name it")
 		}
 	}
+	for _, d := range s.Derived {
+		if err := d.check(s); err != nil {
+			return err
+		}
+		c := s.derived(d)
+		if seen[c.Name] {
+			return fmt.Errorf("schema: column %s occurs twice; leave one out", quote(c.Name))
+		}
+		seen[c.Name] = true
+	}
 	return nil
 }
 
 // bounded is false for NaN.
 func bounded(x float64) bool { return math.Abs(x) <= MaxAbs }
 
-// schemaVersion opens the canonical bytes.
-const schemaVersion = "commonseal/table/schema/1"
+// What opens the canonical bytes, of a schema without derived columns and of one
+// with some.
+const (
+	schemaPlain   = "commonseal/table/schema/1"
+	schemaDerived = "commonseal/table/schema/2"
+)
 
 // Digest names the schema: SHA-256 of its canonical bytes. Two companies with
 // equal digests scale and order their columns alike.
 //
 // Canonical bytes, integers big-endian: the version string; label; its two
-// values; the number of columns; then each column's name, Min, Max. Strings
-// follow their length in 4 bytes, numbers are IEEE 754 bits with -0 as 0.
+// values; the number of columns; then each column's name, Min, Max; and if any are
+// derived their number, and the operation, Of, By and Threshold of each. Strings
+// follow their length in 4 bytes, numbers are IEEE 754 bits with -0 as 0, an
+// operation is a byte and places have 4.
 func (s Schema) Digest() [sha256.Size]byte {
 	return sha256.Sum256(s.Append(nil))
 }
@@ -106,7 +123,11 @@ func appendFloat(b []byte, x float64) []byte {
 
 // Append adds the canonical bytes to dst: what [Schema.Digest] is the digest of.
 func (s Schema) Append(dst []byte) []byte {
-	b := append(dst, schemaVersion...)
+	version := schemaPlain
+	if len(s.Derived) > 0 {
+		version = schemaDerived
+	}
+	b := append(dst, version...)
 	b = appendString(b, s.Label)
 	b = appendFloat(appendFloat(b, s.Negative), s.Positive)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Columns)))
@@ -114,42 +135,36 @@ func (s Schema) Append(dst []byte) []byte {
 		b = appendString(b, c.Name)
 		b = appendFloat(appendFloat(b, c.Min), c.Max)
 	}
+	if len(s.Derived) == 0 {
+		return b
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Derived)))
+	for _, d := range s.Derived {
+		b = append(b, byte(d.Operation))
+		b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(d.Of)), uint32(d.By))
+		b = appendFloat(b, d.Threshold)
+	}
 	return b
 }
 
 // ParseSchema decodes exactly one schema that a table can follow.
 func ParseSchema(b []byte) (Schema, error) {
-	rest, ok := bytes.CutPrefix(b, []byte(schemaVersion))
-	text := func() string {
-		if ok = ok && len(rest) >= 4; !ok {
-			return ""
+	rest, plain := bytes.CutPrefix(b, []byte(schemaPlain))
+	derived := false
+	if !plain {
+		rest, derived = bytes.CutPrefix(b, []byte(schemaDerived))
+	}
+	in := decoder{rest: rest, ok: plain || derived}
+	s := Schema{Label: in.text(), Negative: in.number(), Positive: in.number()}
+	for n, i := in.count(), 0; i < n && in.ok; i++ {
+		s.Columns = append(s.Columns, Column{Name: in.text(), Min: in.number(), Max: in.number()})
+	}
+	if derived {
+		for n, i := in.count(), 0; i < n && in.ok; i++ {
+			s.Derived = append(s.Derived, Derived{Operation: Operation(in.byte()), Of: in.count(), By: in.count(), Threshold: in.number()})
 		}
-		n := binary.BigEndian.Uint32(rest)
-		rest = rest[4:]
-		if ok = n <= maxName && int(n) <= len(rest); !ok {
-			return ""
-		}
-		s := string(rest[:n])
-		rest = rest[n:]
-		return s
 	}
-	number := func() float64 {
-		if ok = ok && len(rest) >= 8; !ok {
-			return 0
-		}
-		x := math.Float64frombits(binary.BigEndian.Uint64(rest))
-		rest = rest[8:]
-		return x
-	}
-	s := Schema{Label: text(), Negative: number(), Positive: number()}
-	n := uint32(0)
-	if ok = ok && len(rest) >= 4; ok {
-		n, rest = binary.BigEndian.Uint32(rest), rest[4:]
-	}
-	for i := uint32(0); ok && i < n && i <= MaxColumns; i++ {
-		s.Columns = append(s.Columns, Column{Name: text(), Min: number(), Max: number()})
-	}
-	if !ok || len(rest) > 0 {
+	if !in.ok || len(in.rest) > 0 {
 		return Schema{}, errors.New("schema: these bytes are not one, or of another version")
 	}
 	if err := s.Check(); err != nil {
@@ -159,4 +174,57 @@ func ParseSchema(b []byte) (Schema, error) {
 		return Schema{}, errors.New("schema: not in its canonical encoding")
 	}
 	return s, nil
+}
+
+// A decoder reads canonical bytes. It reads zeros once they are not as they should
+// be.
+type decoder struct {
+	rest []byte
+	ok   bool
+}
+
+// take is the next n bytes, nil if they are not there.
+func (in *decoder) take(n int) []byte {
+	if in.ok = in.ok && n <= len(in.rest); !in.ok {
+		return nil
+	}
+	b := in.rest[:n]
+	in.rest = in.rest[n:]
+	return b
+}
+
+func (in *decoder) byte() byte {
+	if b := in.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+// count is a number of columns, or the place of one.
+func (in *decoder) count() int {
+	b := in.take(4)
+	if b == nil {
+		return 0
+	}
+	n := binary.BigEndian.Uint32(b)
+	in.ok = n <= MaxColumns
+	return int(min(n, MaxColumns))
+}
+
+func (in *decoder) text() string {
+	b := in.take(4)
+	if b == nil {
+		return ""
+	}
+	n := binary.BigEndian.Uint32(b)
+	in.ok = n <= maxName
+	return string(in.take(int(min(n, maxName))))
+}
+
+func (in *decoder) number() float64 {
+	b := in.take(8)
+	if b == nil {
+		return 0
+	}
+	return math.Float64frombits(binary.BigEndian.Uint64(b))
 }

@@ -14,15 +14,16 @@ type source struct {
 	file     string
 	lastLine int // where errors about the whole file point
 	schema   Schema
-	values   []float64 // row by row, len(schema.Columns) to a row
+	values   []float64 // row by row, Table.Columns to a row
 	labels   []int8    // -1 or +1
 }
 
 // Len is the number of rows.
 func (t Table) Len() int { return len(t.rows) }
 
-// Columns is the number of features, without the constant and the label.
-func (t Table) Columns() int { return len(t.Schema().Columns) }
+// Columns is the number of features, derived ones among them, without the constant
+// and the label.
+func (t Table) Columns() int { return len(t.Schema().Columns) + len(t.Schema().Derived) }
 
 // Schema is the schema the rows were read under; its columns are shared.
 func (t Table) Schema() Schema {

@@ -11,10 +11,12 @@ import (
 type Twin struct {
 	// Exact takes σ(−m) itself instead of the polynomial.
 	Exact bool
-	// LearningRate, Steps and Columns, the constant included, are those of the
-	// run.
-	LearningRate   float64
-	Steps, Columns int
+	// LearningRate, Decay, Steps and Columns, those that train and the constant, are
+	// those of the run.
+	LearningRate, Decay float64
+	Steps, Columns      int
+	// Trains says of every column whether it trains; nil: all do.
+	Trains []bool
 }
 
 // Interval is R at step t.
@@ -30,8 +32,8 @@ func (tw Twin) Error(m float64, interval int) float64 {
 	return 0.5 + u*(c[0]+v*(c[1]+v*(c[2]+float64(v*c[3]))))
 }
 
-// Gradient is weight times the sum of p(m/R)·z over the rows, at weights w, and
-// the largest |m|.
+// Gradient is weight times the sum of p(m/R)·z over the rows, at weights w, zero
+// in columns that do not train, and the largest |m|.
 func (tw Twin) Gradient(w []float64, interval int, z he.Rows, weight float64) (g []float64, marginMax float64) {
 	g = make([]float64, z.Columns)
 	for i := range z.Len() {
@@ -40,6 +42,11 @@ func (tw Twin) Gradient(w []float64, interval int, z he.Rows, weight float64) (g
 		floats.AddScaled(g, tw.Error(m, interval), z.Row(i))
 	}
 	floats.Scale(weight, g)
+	for j := range g {
+		if tw.Trains != nil && !tw.Trains[j] {
+			g[j] = 0
+		}
+	}
 	return g, marginMax
 }
 
@@ -58,6 +65,7 @@ func (tw Twin) Train(companies []he.Rows) (out Trained) {
 	for t := range tw.Steps {
 		out.Points = append(out.Points, append([]float64(nil), v...))
 		next := append([]float64(nil), v...)
+		floats.Scale(1-tw.LearningRate*tw.Decay, next[1:]) // the constant does not decay
 		for _, z := range companies {
 			g, m := tw.Gradient(v, tw.Interval(t), z, tw.LearningRate/float64(n))
 			out.MarginMax = max(out.MarginMax, m)

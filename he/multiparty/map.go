@@ -44,12 +44,15 @@ type Output struct {
 
 // A Term adds Factor times kept coefficient k of an input to coefficient
 // Offset + k·Stride of the output. Double takes twice the factor for k >= 1:
-// those coefficients stand for X^k + X^-k, coefficient 0 for 1 alone.
+// those coefficients stand for X^k + X^-k, coefficient 0 for 1 alone. Slots, unless
+// nil, says of each of the Width slots whether it goes through; the others are zero
+// in what is added.
 type Term struct {
 	Input          int
 	Factor         float64
 	Offset, Stride int
 	Double         bool
+	Slots          []bool
 }
 
 // Periodic is the term that makes a periodic vector of a periodic vector, or
@@ -63,13 +66,9 @@ const factorBits = 96
 
 // fixed is the term's factor from the input's scale to logScale, over
 // 2^factorBits.
-func (t Term) fixed(m *Map, logScale, k int) *big.Int {
+func (t Term) fixed(m *Map, logScale int) *big.Int {
 	f := new(big.Float).SetPrec(64).SetFloat64(t.Factor)
-	shift := factorBits + logScale - m.Inputs[t.Input].LogScale
-	if t.Double && k > 0 {
-		shift++
-	}
-	n, _ := f.SetMantExp(f, shift).Int(nil)
+	n, _ := f.SetMantExp(f, factorBits+logScale-m.Inputs[t.Input].LogScale).Int(nil)
 	return n
 }
 
@@ -86,10 +85,9 @@ func (m *Map) Digest() he.Digest {
 		for _, t := range ts {
 			num(t.Input, t.Offset, t.Stride)
 			b = binary.BigEndian.AppendUint64(b, math.Float64bits(t.Factor))
-			if t.Double {
-				num(1)
-			} else {
-				num(0)
+			num(t.flags())
+			for _, in := range t.Slots {
+				b = append(b, flag(in))
 			}
 		}
 	}
@@ -363,27 +361,6 @@ func residue(v *big.Int, q uint64) uint64 {
 		rem = q - rem
 	}
 	return rem
-}
-
-// linear applies terms to kept coefficients, at scale 2^(logScale+factorBits):
-// coefficient position to value, not rounded yet.
-func (m *Map) linear(terms []Term, logScale int, kept [][]*big.Int) map[int]*big.Int {
-	out := map[int]*big.Int{}
-	for _, t := range terms {
-		first, other := t.fixed(m, logScale, 0), t.fixed(m, logScale, 1)
-		for k, v := range kept[t.Input] {
-			at := t.Offset + k*t.Stride
-			if out[at] == nil {
-				out[at] = new(big.Int)
-			}
-			factor := other
-			if k == 0 {
-				factor = first
-			}
-			out[at].Add(out[at], new(big.Int).Mul(v, factor))
-		}
-	}
-	return out
 }
 
 // roundShift divides v by 2^bits, to the nearest: the one rounding of a map, for

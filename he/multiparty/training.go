@@ -20,6 +20,8 @@ type TrainingStep struct {
 	Width          int
 	Rows           int     // the companies' rows together
 	LearningRate   float64 // η
+	Decay          float64 // λ: every weight but the constant's loses η·λ of itself
+	Trains         []bool  // whether a column trains, by its place in a row; nil: all do
 	Momentum       float64 // Nesterov's coefficient of this step
 	Interval, Next float64 // R of this step and of the next
 	Valued         int     // companies whose updates are kept apart, 0: not valued
@@ -27,9 +29,12 @@ type TrainingStep struct {
 	Shared         bool    // leave shares of the model: the last step
 }
 
-// Map is the step's map. Factors turn a gradient's kept coefficients into those
-// of the mean over rows: the sum over slots equal mod Width is Slots/Width times
-// them.
+// Map is the step's map. The weights and the point of columns that do not train
+// are zero after it, whatever the gradients are, and so are updates and direction:
+// nobody is valued by them. Nor by the decay, which is nobody's row.
+//
+// Factors turn a gradient's kept coefficients into those of the mean over rows: the
+// sum over slots equal mod Width is Slots/Width times them.
 func (s TrainingStep) Map() *Map {
 	state := Input{Profile: s.Train, Level: s.Train.Floor(), LogScale: s.Train.LogScale(), LogValue: he.LogRefreshValue}
 	gradient := state
@@ -40,8 +45,13 @@ func (s TrainingStep) Map() *Map {
 	}
 
 	gamma, eta := s.Momentum, s.LearningRate*s.mean(s.Rows)
-	next := []Term{s.term(0, s.Interval)}
-	ahead := []Term{s.term(0, (1+gamma)*s.Interval/s.Next), s.term(1, -gamma/s.Next)}
+	kept := 1 - float64(s.LearningRate*s.Decay) // of a weight; float64 forbids a fused multiply-add
+	next := []Term{s.term(0, kept*s.Interval)}
+	ahead := []Term{s.term(0, kept*(1+gamma)*s.Interval/s.Next), s.term(1, -gamma/s.Next)}
+	if s.Decay != 0 {
+		next = append(next, s.constant(0, (1-kept)*s.Interval))
+		ahead = append(ahead, s.constant(0, (1-kept)*(1+gamma)*s.Interval/s.Next))
+	}
 	for i := 2; i < len(m.Inputs); i++ {
 		next = append(next, s.term(i, eta))
 		ahead = append(ahead, s.term(i, (1+gamma)*eta/s.Next))
@@ -61,8 +71,27 @@ func (s TrainingStep) Map() *Map {
 	return m
 }
 
+// term is of the columns that train.
 func (s TrainingStep) term(input int, factor float64) Term {
-	return Periodic(s.Train, s.Width, input, factor)
+	t := Periodic(s.Train, s.Width, input, factor)
+	t.Slots = s.slots()
+	return t
+}
+
+// constant is a term of the constant alone.
+func (s TrainingStep) constant(input int, factor float64) Term {
+	t := Periodic(s.Train, s.Width, input, factor)
+	t.Slots = make([]bool, s.Width)
+	t.Slots[0] = true
+	return t
+}
+
+// slots are those of the columns that train, nil for all.
+func (s TrainingStep) slots() []bool {
+	if s.Trains == nil {
+		return nil
+	}
+	return append(slices.Clone(s.Trains), make([]bool, s.Width-len(s.Trains))...)
 }
 
 func (s TrainingStep) mean(rows int) float64 {
@@ -75,7 +104,7 @@ func (s TrainingStep) mean(rows int) float64 {
 func (s TrainingStep) updates() Output {
 	out := Output{Profile: s.Release}
 	for i := range s.Valued {
-		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: s.mean(s.Rows), Offset: 2 * s.Width * i, Stride: 1, Double: i > 0})
+		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: s.mean(s.Rows), Offset: 2 * s.Width * i, Stride: 1, Double: i > 0, Slots: s.slots()})
 	}
 	return out
 }
@@ -84,9 +113,9 @@ func (s TrainingStep) updates() Output {
 func (s TrainingStep) direction() Output {
 	out := Output{Profile: s.Release}
 	for i := range s.Valued {
-		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: -s.mean(s.Rows) / 2, Stride: 1})
+		out.Terms = append(out.Terms, Term{Input: 2 + i, Factor: -s.mean(s.Rows) / 2, Stride: 1, Slots: s.slots()})
 	}
-	out.Terms = append(out.Terms, Term{Input: 2 + s.Valued, Factor: s.mean(s.ValidationRows), Stride: 1})
+	out.Terms = append(out.Terms, Term{Input: 2 + s.Valued, Factor: s.mean(s.ValidationRows), Stride: 1, Slots: s.slots()})
 	return out
 }
 

@@ -103,7 +103,7 @@ func TestPolicy(t *testing.T) {
 	dir := t.TempDir()
 	name := dir + "/policy.yaml"
 	p, err := ReadPolicy(write(t, name, PolicyExample))
-	want := Policy{Tasks: []TaskPolicy{{Name: "churn", Data: dir + "/rows.csv", Label: "churned", MaxSteps: 100, MaxRate: 8, Validation: 0.1}}, Trust: []string{"carol"}}
+	want := Policy{Tasks: []TaskPolicy{{Name: "churn", Data: dir + "/rows.csv", Label: "churned", MaxSteps: 100, MaxRate: 8, MaxDecay: 1, Columns: []string{"age", "visits"}, MinColumns: 2, MaxJobs: 50, Validation: 0.1}}, Trust: []string{"carol"}}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("the example: %+v, %v", p, err)
 	}
@@ -117,10 +117,14 @@ func TestPolicy(t *testing.T) {
 		{"max_steps: 100", "max_steps: 1.5", ":7:16: 1.5 is no whole number"},
 		{"max_rate: 8", "max_rate: -1", "max_rate: -1"},
 		{"max_rate: 8", "max_rate: .nan", "max_rate: NaN"},
+		{"max_decay: 1", "max_decay: -0.5", "max_decay: -0.5"},
+		{"min_columns: 2", "min_columns: 256", "min_columns: 256; give 0 to 255"},
+		{"max_jobs: 50", "max_jobs: -1", "max_jobs: -1"},
+		{"columns: [age, visits]", "columns: [age, '']", "columns: one has no name"},
 		{"validation: 0.1", "validation: 0.6", "validation: 0.6; give a fraction up to 0.5"},
-		{"abstain: false", "abstain: maybe", ":10:14: "},
+		{"abstain: false", "abstain: maybe", ":14:14: "},
 		{"trust: [carol]", "trust: [Carol]", `trust[0]: "Carol" is not`},
-		{"trust: [carol]", "tasks: []", ":13:1: "},
+		{"trust: [carol]", "tasks: []", ":17:1: "},
 	} {
 		write(t, name, PolicyExample)
 		mend(t, name, test.before, test.after)

@@ -28,6 +28,12 @@ type TaskPolicy struct {
 	Local    bool    `yaml:"local"`
 	MaxSteps int     `yaml:"max_steps"` // of a job; 0: as the ledger allows
 	MaxRate  float64 `yaml:"max_rate"`  // learning rate of a job; 0: any
+	MaxDecay float64 `yaml:"max_decay"` // its strength of regularisation; 0: any
+	// Columns are those that a job may train, derived ones by their expressions;
+	// none: any of the task's.
+	Columns    []string `yaml:"columns,omitempty"`
+	MinColumns int      `yaml:"min_columns"` // that a job trains; 0: one
+	MaxJobs    int      `yaml:"max_jobs"`    // that the agent ever answers for; 0: any number
 	// Validation is the fraction of rows that are set aside and never train.
 	Validation float64 `yaml:"validation"`
 	// Abstain keeps the agent from judging the task's models on those rows, which it
@@ -44,6 +50,10 @@ tasks:
     local: false           # true: rows stay here, encrypted gradients leave
     max_steps: 100         # of a job; leave it out for what the ledger allows
     max_rate: 8            # highest learning rate; leave it out for any
+    max_decay: 1           # strongest regularisation; leave it out for any
+    columns: [age, visits] # what a job may train; leave it out for all columns
+    min_columns: 2         # fewest that it trains: values show more along few
+    max_jobs: 50           # that are ever answered for; leave it out for any number
     validation: 0.1        # fraction of the rows that never train
     abstain: false         # true: do not judge models on those rows, for pay
 # One of these nodes must have recorded a step before this agent answers for it.
@@ -95,6 +105,14 @@ func (p *Policy) check() error {
 			return fmt.Errorf("%s: max_steps: %d; give 1 to %d", at, t.MaxSteps, ledger.MaxSteps)
 		case !(t.MaxRate >= 0):
 			return fmt.Errorf("%s: max_rate: %v; give a number above 0", at, t.MaxRate)
+		case !(t.MaxDecay >= 0):
+			return fmt.Errorf("%s: max_decay: %v; give a number above 0", at, t.MaxDecay)
+		case t.MinColumns < 0 || t.MinColumns >= ledger.MaxColumns:
+			return fmt.Errorf("%s: min_columns: %d; give 0 to %d", at, t.MinColumns, ledger.MaxColumns-1)
+		case t.MaxJobs < 0:
+			return fmt.Errorf("%s: max_jobs: %d; give 0 or a number above it", at, t.MaxJobs)
+		case slices.Contains(t.Columns, ""):
+			return fmt.Errorf("%s: columns: one has no name; give names of the task's columns", at)
 		case !(t.Validation >= 0 && t.Validation <= maxValidation):
 			return fmt.Errorf("%s: validation: %v; give a fraction up to %v", at, t.Validation, maxValidation)
 		}

@@ -25,7 +25,7 @@ const (
 )
 
 // fractions are the keys, in all our files, whose values need not be whole.
-var fractions = []string{"max_rate", "validation"}
+var fractions = []string{"max_rate", "max_decay", "validation"}
 
 // readYAML reads one document into a struct, and refuses keys that it has no
 // field for, repeated keys and references. Errors are "NAME:line:column: cause".
