@@ -50,6 +50,9 @@ type Term struct {
 	Factor         float64
 	Offset, Stride int
 	Double         bool
+	// Period, if not 0, makes the term one that [ToSlot] made: of a single kept
+	// coefficient.
+	Period, Kept, Slot int
 }
 
 // Periodic is the term that makes a periodic vector of a periodic vector, or
@@ -86,9 +89,12 @@ func (m *Map) Digest() he.Digest {
 		for _, t := range ts {
 			num(t.Input, t.Offset, t.Stride)
 			b = binary.BigEndian.AppendUint64(b, math.Float64bits(t.Factor))
-			if t.Double {
+			switch {
+			case t.Period > 0:
+				num(2, t.Period, t.Kept, t.Slot)
+			case t.Double:
 				num(1)
-			} else {
+			default:
 				num(0)
 			}
 		}
@@ -369,7 +375,15 @@ func residue(v *big.Int, q uint64) uint64 {
 // coefficient position to value, not rounded yet.
 func (m *Map) linear(terms []Term, logScale int, kept [][]*big.Int) map[int]*big.Int {
 	out := map[int]*big.Int{}
+	var cos []*big.Int // of the slots' period
 	for _, t := range terms {
+		if t.Period > 0 {
+			if len(cos) != 4*t.Period {
+				cos = twiceCosines(t.Period)
+			}
+			t.spread(new(big.Int).Mul(kept[t.Input][t.Kept], t.fixed(m, logScale, 0)), cos, out)
+			continue
+		}
 		first, other := t.fixed(m, logScale, 0), t.fixed(m, logScale, 1)
 		for k, v := range kept[t.Input] {
 			at := t.Offset + k*t.Stride
