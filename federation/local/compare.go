@@ -24,7 +24,7 @@ func (f *federation) compare() {
 	r.ValuesTwin = make([]float64, len(f.companies))
 	for t, w := range f.trained.Points {
 		if f.job.valued[t] {
-			floats.Add(r.ValuesTwin, twin.Values(w, twin.Interval(t), training, checking))
+			floats.Add(r.ValuesTwin, twin.MergedValues(w, twin.Interval(t), training, checking, f.copies))
 		}
 	}
 	r.ValuesBound = f.valuesBound()

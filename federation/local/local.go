@@ -26,6 +26,17 @@ type Options struct {
 	Test         float64 // fraction of rows that only the querier asks about
 	Seed         uint64  // of the split and of every key: a run is repeatable, and its keys are no secret
 
+	// Keep values companies that are copies of one another too; otherwise a copy
+	// of an earlier company's rows is found under encryption and earns nothing.
+	KeepCopies bool
+	// Noise, if above 0, is the deviation of the noise that every company adds to
+	// values before they are opened, as a power of two below the unit they are opened
+	// in: LogNoise 20 is 2^-20·η·Width.
+	LogNoise int
+	Audit    bool       // retrain on every coalition, in the clear
+	Shuffle  []int      // companies, from 1, whose rows' labels are shuffled: an experiment
+	Copy     []CopyRows // companies that bring another's rows: an experiment
+
 	// Warn, if any, is told the report's warnings before a key is made.
 	Warn func(string)
 	// Profiles are the parameter sets. The zero value means production.
@@ -51,7 +62,7 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 			o.Warn(w)
 		}
 	}
-	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
+	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.findCopies, f.release, f.serve} {
 		if err := stage(ctx); err != nil {
 			return nil, err
 		}
@@ -69,6 +80,7 @@ type federation struct {
 	session   he.Digest
 	companies []*company
 	node      *node
+	copies    map[int]bool    // companies that count with an earlier one
 	trained   circuit.Trained // the twin's
 	questions he.Rows         // the querier's rows, unsigned
 	labels    []float64       // of them, ±1
@@ -86,11 +98,13 @@ type job struct {
 	rows           int // training rows of all companies
 	validationRows int
 	companies      int
-	valued         map[int]bool // steps
+	valued         map[int]bool           // steps
+	compare        *multiparty.Comparison // nil: copies are not looked for
+	logNoise       int
 }
 
-// step is the collective map of step t.
-func (j job) step(t int) *multiparty.Map {
+// step is step t, whose map is collective.
+func (j job) step(t int) multiparty.TrainingStep {
 	s := multiparty.TrainingStep{
 		Train: j.profiles.Train, Release: j.profiles.Release,
 		Width: j.plan.Packing.Width, Rows: j.rows,
@@ -99,9 +113,9 @@ func (j job) step(t int) *multiparty.Map {
 		Shared: t == j.twin.Steps-1,
 	}
 	if j.valued[t] {
-		s.Valued, s.ValidationRows = j.companies, j.validationRows
+		s.Valued, s.ValidationRows, s.Compare = j.companies, j.validationRows, j.compare
 	}
-	return s.Map()
+	return s
 }
 
 // round is the digest of a round's descriptor.
@@ -136,7 +150,6 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		progress: progress,
 	}
 	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))
-	var rows []int
 	for i, shard := range shards {
 		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
 		c.training = rowsOf(shard, table.Table.AppendSigned)
@@ -145,8 +158,11 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
 		}
 		f.companies = append(f.companies, c)
-		rows = append(rows, shard.Len())
 	}
+	if err := f.experiment(o); err != nil {
+		return nil, err
+	}
+	rows, total := f.trainingRows()
 	plan, err := circuit.NewPlan(o.Profiles.Train, data.Columns()+1, rows)
 	if err != nil {
 		return nil, err
@@ -156,16 +172,19 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	schema := data.Schema().Digest()
 	f.job = job{
-		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%d/%v/%v/%v/%v",
-			o.Local, o.Steps, o.LearningRate, o.Test, rows, plan.Packing)),
+		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%d/%v/%v/%v/%v/%t/%d/%v/%v",
+			o.Local, o.Steps, o.LearningRate, o.Test, rows, plan.Packing, o.KeepCopies, o.LogNoise, o.Shuffle, o.Copy)),
 		profiles: o.Profiles, plan: plan, companies: o.Companies,
 		twin: circuit.Twin{LearningRate: o.LearningRate, Steps: o.Steps, Columns: data.Columns() + 1},
-		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
+		rows: total, validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps), logNoise: o.LogNoise,
 	}
 	f.report = &Report{
-		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
+		Rows: data.Len(), Columns: data.Columns(), TrainRows: total, Validation: checking.Len(), TestRows: test.Len(),
 		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: f.job.twin.Interval(o.Steps - 1),
 		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
+	}
+	if !o.KeepCopies {
+		f.compareCompanies(rows)
 	}
 	return f, f.rehearse()
 }

@@ -36,11 +36,13 @@ type Report struct {
 	CompanyRows []int     `json:"company_rows"` // training rows of each company
 	SoloAUC     []float64 `json:"solo_auc"`     // exact plaintext on a company's own rows alone
 
-	Values       []float64 `json:"values"` // φ of each company, opened from its encryption
-	ValuesTwin   []float64 `json:"values_twin"`
-	ValuesBound  float64   `json:"values_bound"` // declared: |values − values_twin| stays below
-	AnswerError  float64   `json:"answer_error"` // answers against the model's own inner products
-	ReleaseError float64   `json:"release_error"`
+	Values      []float64 `json:"values"` // φ of each company, opened from its encryption
+	ValuesTwin  []float64 `json:"values_twin"`
+	ValuesBound float64   `json:"values_bound"` // declared: |values − values_twin| stays below
+	// Copies are the pairs whose updates are near-copies, one opened bit each.
+	Copies       []CopyRows `json:"copies"`
+	AnswerError  float64    `json:"answer_error"` // answers against the model's own inner products
+	ReleaseError float64    `json:"release_error"`
 
 	SecondsCeremony float64 `json:"seconds_ceremony"`
 	SecondsEncrypt  float64 `json:"seconds_encrypt"`
@@ -48,7 +50,8 @@ type Report struct {
 	// is valued, over all of them.
 	SecondsPerStep   float64 `json:"seconds_per_step"`
 	SecondsValuation float64 `json:"seconds_valuation"` // added by valuation, all steps and the release
-	SecondsAnswers   float64 `json:"seconds_answers"`   // all queries: encrypt, answer, decrypt
+	SecondsCopies    float64 `json:"seconds_copies"`
+	SecondsAnswers   float64 `json:"seconds_answers"` // all queries: encrypt, answer, decrypt
 	SecondsTotal     float64 `json:"seconds_total"`
 
 	BytesUploaded int64 `json:"bytes_uploaded"` // blocks, updates and shares, by all companies
