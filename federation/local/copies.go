@@ -95,7 +95,7 @@ func (f *federation) mark(pairs []multiparty.Pair) {
 	for i := range first {
 		first[i] = i
 	}
-	f.report.Copies, f.copies = []CopyRows{}, map[int]bool{}
+	f.copies = map[int]bool{}
 	for _, p := range pairs {
 		f.report.Copies = append(f.report.Copies, CopyRows{Of: p.First + 1, By: p.Second + 1})
 		from, to := max(first[p.First], first[p.Second]), min(first[p.First], first[p.Second])

@@ -68,6 +68,10 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 		}
 	}
 	f.compare()
+	f.settle()
+	if o.Audit {
+		f.audit()
+	}
 	f.report.SecondsTotal = time.Since(start).Seconds()
 	f.report.PeakRSS = peakRSS()
 	return f.report, nil
@@ -162,6 +166,9 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	if err := f.experiment(o); err != nil {
 		return nil, err
 	}
+	if o.Audit && o.Companies > maxAudited {
+		return nil, fmt.Errorf("an audit of %d companies trains 2^%d models; it takes up to %d companies", o.Companies, o.Companies, maxAudited)
+	}
 	rows, total := f.trainingRows()
 	plan, err := circuit.NewPlan(o.Profiles.Train, data.Columns()+1, rows)
 	if err != nil {
@@ -181,7 +188,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	f.report = &Report{
 		Rows: data.Len(), Columns: data.Columns(), TrainRows: total, Validation: checking.Len(), TestRows: test.Len(),
 		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: o.LearningRate, Interval: f.job.twin.Interval(o.Steps - 1),
-		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
+		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{}, Copies: []CopyRows{},
 	}
 	if !o.KeepCopies {
 		f.compareCompanies(rows)

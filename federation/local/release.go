@@ -110,10 +110,9 @@ func (f *federation) release(context.Context) error {
 	return nil
 }
 
-// openValues turns opened coefficients into values: a coefficient is an inner
-// product over Width, in units of η. A copy has none.
+// openValues turns opened coefficients into values. A copy has none.
 func (f *federation) openValues(opened, exact []float64) {
-	unit, k := f.job.twin.LearningRate*float64(f.job.plan.Packing.Width), 0
+	unit, k := f.unit(), 0
 	f.report.Values = make([]float64, len(f.companies))
 	for i := range f.companies {
 		if f.copies[i] {
