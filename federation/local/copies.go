@@ -37,10 +37,7 @@ func (f *federation) findCopies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened, err := f.open(released{
-		id: f.job.round("copies", 0), seed: he.QuerierSeed(f.session, "receiver", 1),
-		positions: c.Answers(), flooding: c.Flooding(),
-	}, both)
+	opened, err := f.open(f.comparison(), both)
 	if err != nil {
 		return err
 	}
@@ -49,23 +46,24 @@ func (f *federation) findCopies(ctx context.Context) error {
 	return nil
 }
 
-// bits is the encrypted bit of every pair: two numbers a pair, sharpened to
-// their signs by turns of everybody's maps and the node's products.
+// comparison is the release of every pair's bit.
+func (f *federation) comparison() released {
+	c := f.job.compare
+	return released{
+		id: f.job.round("copies", 0), seed: he.QuerierSeed(f.session, "receiver", 1),
+		positions: c.Answers(), flooding: c.Flooding(),
+	}
+}
+
+// bits is the encrypted bit of every pair: its numbers, sharpened to their signs
+// by turns of everybody's maps and the node's products.
 func (f *federation) bits(ctx context.Context) (*he.Ciphertext, error) {
 	c, n := f.job.compare, f.node
-	gram, err := n.gram(c.Groups())
+	signs, err := f.numbers()
 	if err != nil {
 		return nil, err
 	}
-	xyz, err := f.exchange(f.job.round("gram", 0), c.Gram(), gram)
-	if err != nil {
-		return nil, err
-	}
-	e, err := n.cross(xyz)
-	if err != nil {
-		return nil, err
-	}
-	signs, m := []*he.Ciphertext{e, xyz[0].At(c.Train.CompareLevel())}, c.First()
+	m := c.First()
 	for k := range circuit.Signs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -86,6 +84,24 @@ func (f *federation) bits(ctx context.Context) (*he.Ciphertext, error) {
 	}
 	f.progress("compare", circuit.Signs, circuit.Signs)
 	return n.both(halves)
+}
+
+// numbers are the two of every pair whose signs are its bit.
+func (f *federation) numbers() ([]*he.Ciphertext, error) {
+	c, n := f.job.compare, f.node
+	gram, err := n.gram(c.Groups())
+	if err != nil {
+		return nil, err
+	}
+	xyz, err := f.exchange(f.job.round("gram", 0), c.Gram(), gram)
+	if err != nil {
+		return nil, err
+	}
+	e, err := n.cross(xyz)
+	if err != nil {
+		return nil, err
+	}
+	return []*he.Ciphertext{e, xyz[0].At(c.Train.CompareLevel())}, nil
 }
 
 // mark joins pairs and marks all companies of a cluster but its first, who
