@@ -47,7 +47,7 @@ func (c Comparison) Check() error {
 	switch {
 	case n < 2 || c.Steps < 1 || c.Theta.A < 1 || c.Theta.A > c.Theta.B:
 		return fmt.Errorf("compare: %d companies, %d steps, θ = %d/%d; it takes two companies, one step and a θ in (0, 1]", n, c.Steps, c.Theta.A, c.Theta.B)
-	case c.group() < 1 || 2*n*c.Period() > c.Release.N() || c.Period() > c.Train.N()/(2*c.Width):
+	case c.group() < 1 || 2*n*c.Period() > c.Release.N() || c.Period() > he.MaxWidth:
 		return fmt.Errorf("compare: %d pairs of %d companies and %d columns have no room in N = %d; compare fewer companies or columns", c.Pairs(), n, c.Width, c.Train.N())
 	}
 	for i, r := range c.Rows {
@@ -70,18 +70,22 @@ func (c Comparison) Period() int {
 	return period
 }
 
+// segment is how many coefficients an update takes, so that products with another
+// reach no neighbour's; and at least the distance of what a map keeps.
+func (c Comparison) segment() int { return max(2*c.Width, c.Train.TraceStride(he.MaxWidth)) }
+
 // group is how many companies' updates share a ciphertext of columns: products
-// with rows take 2n segments of 2·Width for each.
-func (c Comparison) group() int { return c.Train.N() / (4 * c.Width * len(c.Rows)) }
+// with rows take 2n segments for each.
+func (c Comparison) group() int { return c.Train.N() / (2 * c.segment() * len(c.Rows)) }
 
 // Groups is how many ciphertexts of columns there are.
 func (c Comparison) Groups() int { return (len(c.Rows) + c.group() - 1) / c.group() }
 
-// segment is where the inner product of companies i and j stands, in units of
-// 2·Width coefficients of the product with j's columns. Company i's update begins
-// at o = 2·Width·i in the rows, j's at p = 2·Width·n·(2j+1) in the columns: p > o,
-// so X^(p+k)·X^-(o+k) meets at p − o once for every k, and no other products do.
-func (c Comparison) segment(i, j int) int {
+// place is where the inner product of companies i and j stands, in segments of
+// the product with j's columns. Company i's update begins at o, segment i of the
+// rows, j's at p, segment n·(2j+1) of the columns: p > o, so X^(p+k)·X^-(o+k) meets
+// at p − o once for every k, and no other products do.
+func (c Comparison) place(i, j int) int {
 	n := len(c.Rows)
 	return n*(2*(j%c.group())+1) - i
 }
@@ -96,8 +100,8 @@ func (c Comparison) outputs(mean float64) []Output {
 	}
 	for i := range n {
 		column := &out[1+i/c.group()]
-		at := 2 * c.Width * n * (2*(i%c.group()) + 1)
-		out[0].Terms = append(out[0].Terms, Term{Input: 2 + i, Factor: factor, Offset: 2 * c.Width * i, Stride: 1, Double: true})
+		at := c.segment() * n * (2*(i%c.group()) + 1)
+		out[0].Terms = append(out[0].Terms, Term{Input: 2 + i, Factor: factor, Offset: c.segment() * i, Stride: 1, Double: true})
 		column.Terms = append(column.Terms, Term{Input: 2 + i, Factor: factor, Offset: at, Stride: 1})
 	}
 	return out
@@ -114,7 +118,7 @@ func (c Comparison) input(logScale, logValue int) Input {
 // columns are below 1 wherever the polynomial is a sigmoid: that does not change
 // a cosine, and small companies' are no smaller numbers.
 func (c Comparison) Gram() *Map {
-	m := &Map{Width: c.Train.N() / (2 * c.Width), Outputs: []Output{{Profile: c.Train}, {Profile: c.Train}, {Profile: c.Train}}}
+	m := &Map{Width: c.Train.N() / c.segment(), Outputs: []Output{{Profile: c.Train}, {Profile: c.Train}, {Profile: c.Train}}}
 	for range c.Groups() {
 		m.Inputs = append(m.Inputs, c.input(2*he.LogUpdate, 8))
 	}
@@ -131,7 +135,7 @@ func (c Comparison) Gram() *Map {
 				factor float64
 			}{{i, j, unit}, {i, i, theta * unit}, {j, j, theta * unit}} {
 				own := of.factor / float64(c.Rows[of.i]) / float64(c.Rows[of.j])
-				m.Outputs[o].Terms = append(m.Outputs[o].Terms, ToSlot(c.Train, c.Period(), slot, of.j/c.group(), c.segment(of.i, of.j), own))
+				m.Outputs[o].Terms = append(m.Outputs[o].Terms, ToSlot(c.Train, c.Period(), slot, of.j/c.group(), c.place(of.i, of.j), own))
 			}
 			slot++
 		}

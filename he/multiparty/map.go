@@ -42,40 +42,6 @@ type Output struct {
 	Terms   []Term
 }
 
-// A Term adds Factor times kept coefficient k of an input to coefficient
-// Offset + k·Stride of the output. Double takes twice the factor for k >= 1:
-// those coefficients stand for X^k + X^-k, coefficient 0 for 1 alone.
-type Term struct {
-	Input          int
-	Factor         float64
-	Offset, Stride int
-	Double         bool
-	// Period, if not 0, makes the term one that [ToSlot] made: of a single kept
-	// coefficient.
-	Period, Kept, Slot int
-}
-
-// Periodic is the term that makes a periodic vector of a periodic vector, or
-// of a trace: kept coefficient to kept coefficient.
-func Periodic(p *he.Profile, width, input int, factor float64) Term {
-	return Term{Input: input, Factor: factor, Stride: p.TraceStride(width)}
-}
-
-// factorBits is the fixed point of factors.
-const factorBits = 96
-
-// fixed is the term's factor from the input's scale to logScale, over
-// 2^factorBits.
-func (t Term) fixed(m *Map, logScale, k int) *big.Int {
-	f := new(big.Float).SetPrec(64).SetFloat64(t.Factor)
-	shift := factorBits + logScale - m.Inputs[t.Input].LogScale
-	if t.Double && k > 0 {
-		shift++
-	}
-	n, _ := f.SetMantExp(f, shift).Int(nil)
-	return n
-}
-
 // Digest identifies the map.
 func (m *Map) Digest() he.Digest {
 	var b []byte
