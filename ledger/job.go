@@ -55,11 +55,12 @@ type Job struct {
 	Steps        uint16
 	LearningRate uint64 // in units of 2^-32
 	Valued       []uint16
+	Rounds       uint8 // steps after the last gradient's, in which contributions are compared
 	Nodes        []string
 	Quorum       uint8
 	Approvals    []string // sorted
 	State        JobState
-	Step         uint16 // the next one to record: 0 is the start, Steps+1 the model
+	Step         uint16 // the next one to record: 0 is the start, End()+1 the model
 	Last         Digest // of the record before
 	Deadline     int64  // of the next record
 	Model        Digest // of a job that is done
@@ -72,6 +73,7 @@ func (j *Job) code(c *coder) {
 	c.u16(&j.Steps)
 	c.u64(&j.LearningRate)
 	list(c, &j.Valued, MaxValued, c.u16)
+	c.u8(&j.Rounds)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
 	c.names(&j.Approvals, MaxParties)
@@ -82,12 +84,17 @@ func (j *Job) code(c *coder) {
 	c.digest(&j.Model)
 }
 
+// End is the last step with a map of its own: that of the last gradient, or of the
+// last round of comparing contributions, which is a release.
+func (j *Job) End() uint16 { return j.Steps + uint16(j.Rounds) }
+
 // OpenJob asks for a training run on all contributions of a task.
 type OpenJob struct {
 	Task         Digest
 	Steps        uint16
 	LearningRate uint64   // in units of 2^-32
 	Valued       []uint16 // steps at which contributions are valued, rising, of 1 to Steps
+	Rounds       uint8    // of comparing contributions before they are valued; 0: they are not compared
 	Nodes        []string // sorted, of the task's
 	Quorum       uint8    // the task's at least
 	Salt         uint64   // tells runs of the same spec apart
@@ -99,6 +106,7 @@ func (o *OpenJob) code(c *coder) {
 	c.u16(&o.Steps)
 	c.u64(&o.LearningRate)
 	list(c, &o.Valued, MaxValued, c.u16)
+	c.u8(&o.Rounds)
 	c.names(&o.Nodes, MaxNodes)
 	c.u8(&o.Quorum)
 	c.u64(&o.Salt)
@@ -124,6 +132,8 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
 	case !rising(o.Valued, o.Steps):
 		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
+	case o.Rounds > MaxRounds || o.Rounds > 0 && len(o.Valued) == 0:
+		return refuse(Malformed, "%d rounds of comparing what is valued at %d steps; there are up to %d, and none without a valued step", o.Rounds, len(o.Valued), MaxRounds)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
 		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
 	}
@@ -142,7 +152,7 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 	if s.has(key(keyJob, id)) {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
-	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued,
+	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued, Rounds: o.Rounds,
 		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }

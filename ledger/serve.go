@@ -13,6 +13,7 @@ type Model struct {
 	Remainder Digest   // blob of the public remainder
 	Values    Digest   // of the ciphertext of values; zero: none
 	Opened    []int64  // values in roster order, units of 2^-32; none until opened
+	Copies    []Pair   // companies that are near-copies of one another
 	Waiting   []string // holders that do not serve yet
 }
 
@@ -25,6 +26,7 @@ func (m *Model) code(c *coder) {
 	c.digest(&m.Remainder)
 	c.digest(&m.Values)
 	list(c, &m.Opened, MaxParties, c.i64)
+	codePairs(c, &m.Copies)
 	c.names(&m.Waiting, MaxParties)
 }
 

@@ -99,6 +99,13 @@ func (r *Release) ParseShare(b []byte) (*SwitchShare, error) {
 	return &SwitchShare{o}, nil
 }
 
+// CheckSwitchShare holds bytes to the form of a share of any release of the
+// profile. The error is a [*he.DecodeError].
+func CheckSwitchShare(b []byte, release *he.Profile) error {
+	_, err := he.ParseObject(b, he.KindSwitchShare, release)
+	return err
+}
+
 // GenShare is this party's share,
 //
 //	h0 = s_i·c1 + u·b + flood_i + cover_i,  h1 = u·a + e1
