@@ -56,6 +56,7 @@ type Job struct {
 	LearningRate uint64 // in units of 2^-32
 	Valued       []uint16
 	Rounds       uint8 // steps after the last gradient's, in which contributions are compared
+	Noise        uint8 // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
 	Nodes        []string
 	Quorum       uint8
 	Approvals    []string // sorted
@@ -74,6 +75,7 @@ func (j *Job) code(c *coder) {
 	c.u64(&j.LearningRate)
 	list(c, &j.Valued, MaxValued, c.u16)
 	c.u8(&j.Rounds)
+	c.u8(&j.Noise)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
 	c.names(&j.Approvals, MaxParties)
@@ -95,6 +97,7 @@ type OpenJob struct {
 	LearningRate uint64   // in units of 2^-32
 	Valued       []uint16 // steps at which contributions are valued, rising, of 1 to Steps
 	Rounds       uint8    // of comparing contributions before they are valued; 0: they are not compared
+	Noise        uint8    // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
 	Nodes        []string // sorted, of the task's
 	Quorum       uint8    // the task's at least
 	Salt         uint64   // tells runs of the same spec apart
@@ -107,6 +110,7 @@ func (o *OpenJob) code(c *coder) {
 	c.u64(&o.LearningRate)
 	list(c, &o.Valued, MaxValued, c.u16)
 	c.u8(&o.Rounds)
+	c.u8(&o.Noise)
 	c.names(&o.Nodes, MaxNodes)
 	c.u8(&o.Quorum)
 	c.u64(&o.Salt)
@@ -134,6 +138,8 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(Malformed, "valued steps are rising and of 1 to %d", o.Steps)
 	case o.Rounds > MaxRounds || o.Rounds > 0 && len(o.Valued) == 0:
 		return refuse(Malformed, "%d rounds of comparing what is valued at %d steps; there are up to %d, and none without a valued step", o.Rounds, len(o.Valued), MaxRounds)
+	case o.Noise > 0 && (o.Noise < MinNoise || o.Noise > MaxNoise || len(o.Valued) == 0):
+		return refuse(Malformed, "noise of deviation 2^-%d on values of %d steps; it is 2^-%d to 2^-%d, on values", o.Noise, len(o.Valued), MaxNoise, MinNoise)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
 		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
 	}
@@ -152,7 +158,7 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 	if s.has(key(keyJob, id)) {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
-	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued, Rounds: o.Rounds,
+	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Steps: o.Steps, LearningRate: o.LearningRate, Valued: o.Valued, Rounds: o.Rounds, Noise: o.Noise,
 		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }

@@ -23,13 +23,18 @@ func newTrain() *cobra.Command {
 	var dir, task string
 	var steps int
 	var rate float64
-	var asJSON bool
+	var asJSON, merge bool
+	var noise int
 	c := &cobra.Command{
 		Use:   "train --home DIR --task NAME",
 		Short: "Train a model on a task, and follow it to its end",
 		Long: `Opens a training job on everything that was contributed to a task, once all
 companies have, and follows it: approvals, steps, the model, and what each
-company's rows were worth to it. The job goes on if this command is interrupted.`,
+company's rows were worth to it. The job goes on if this command is interrupted.
+
+With --merge companies are compared first, under encryption and in some 20 blocks
+more: one bit a pair is opened, and whoever's rows are a near-copy of an earlier
+company's counts with it.`,
 		Example: `  commonseal train --home peer --task churn --steps 10
   commonseal train --home peer --task churn --steps 10 --json | jq -r .model`,
 		Args: noArguments,
@@ -40,8 +45,15 @@ company's rows were worth to it. The job goes on if this command is interrupted.
 			if steps < 1 || steps > ledger.MaxSteps || rate < 0 || math.IsNaN(rate) || math.IsInf(rate, 0) {
 				return &usageError{fmt.Sprintf("--steps is %d and --lr %v; give 1 to %d steps and a rate above 0", steps, rate, ledger.MaxSteps)}
 			}
+			if noise != 0 && (noise < ledger.MinNoise || noise > ledger.MaxNoise) {
+				return &usageError{fmt.Sprintf("--noise is %d; give %d to %d, or 0 for none", noise, ledger.MinNoise, ledger.MaxNoise)}
+			}
+			open := &ledger.OpenJob{Steps: uint16(steps), Noise: uint8(noise)}
+			if merge {
+				open.Rounds = replay.CompareRounds
+			}
 			return asMember(c.Context(), dir, func(ctx context.Context, h *home.Home, client *clients.Client) error {
-				out, err := train(ctx, c.ErrOrStderr(), h, client, task, steps, rate)
+				out, err := train(ctx, c.ErrOrStderr(), h, client, task, open, rate)
 				if err != nil {
 					return err
 				}
@@ -58,6 +70,8 @@ company's rows were worth to it. The job goes on if this command is interrupted.
 	f.StringVar(&task, "task", "", "name of the task")
 	f.IntVar(&steps, "steps", 10, "training steps, 1 to 1000")
 	f.Float64Var(&rate, "lr", 0, "learning rate (default by rule)")
+	f.BoolVar(&merge, "merge", false, "look for companies whose rows are a near-copy of another's, and value them once")
+	f.IntVar(&noise, "noise", 0, "privacy noise on values: each company's deviation is 2^-noise of the unit they are opened in; 0 for none")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -84,9 +98,11 @@ type companyGain struct {
 	Rows    uint32  `json:"rows"`
 	Local   bool    `json:"local"`
 	Value   float64 `json:"value"`
+	CopyOf  string  `json:"copy_of,omitempty"` // an earlier company it counts with
 }
 
-func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, steps int, rate float64) (*trained, error) {
+func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, open *ledger.OpenJob, rate float64) (*trained, error) {
+	steps := int(open.Steps)
 	t, err := client.Task(name)
 	if err != nil {
 		return nil, err
@@ -98,7 +114,7 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	if rate == 0 {
 		rate = circuit.LearningRate(int(t.Columns), steps)
 	}
-	open := &ledger.OpenJob{Task: t.ID, Steps: uint16(steps), LearningRate: replay.FixedRate(rate), Nodes: t.Nodes, Quorum: t.Quorum, Salt: uint64(client.Now())}
+	open.Task, open.LearningRate, open.Nodes, open.Quorum, open.Salt = t.ID, replay.FixedRate(rate), t.Nodes, t.Quorum, uint64(client.Now())
 	for s := range steps {
 		if circuit.ValuedSteps(steps)[s] {
 			open.Valued = append(open.Valued, uint16(s+1))
@@ -122,6 +138,11 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
 		if i < len(m.Opened) {
 			gain.Value = math.Ldexp(float64(m.Opened[i]), -32)
+		}
+		for _, p := range m.Copies {
+			if int(p.Second) == i && gain.CopyOf == "" {
+				gain.CopyOf = t.Consents[p.First].Company
+			}
 		}
 		out.Values = append(out.Values, gain)
 	}
@@ -160,7 +181,7 @@ func follow(ctx context.Context, progress io.Writer, client *clients.Client, id 
 			}
 			out.Steps = append(out.Steps, trainedStep{Step: told, BlockMS: ticket.Opened, Records: len(ledger.Steps(v, id, uint16(told)))})
 			if told > 0 {
-				fmt.Fprintf(progress, "step %d of %d\n", told, j.Steps)
+				fmt.Fprintf(progress, "step %d of %d\n", told, j.End())
 			}
 		}
 		switch j.State {
@@ -192,5 +213,13 @@ func (t *trained) write(w io.Writer) error {
 		}
 		fmt.Fprintf(table, "%s\t%d\t%s\t%.5f\t\n", v.Company, v.Rows, where, v.Value)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, v := range t.Values {
+		if v.CopyOf != "" {
+			fmt.Fprintf(w, "The rows of %s are a near-copy of those of %s: they count once, for %s.\n", v.Company, v.CopyOf, v.CopyOf)
+		}
+	}
+	return nil
 }

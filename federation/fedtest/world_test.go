@@ -76,7 +76,7 @@ func trainComparing(t *testing.T, w *World, rounds uint8) *ledger.Model {
 	t.Helper()
 	ctx := context.Background()
 	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2},
-		Rounds: rounds, Nodes: nodes, Quorum: 2}
+		Rounds: rounds, Noise: rounds, Nodes: nodes, Quorum: 2}
 	must(t, w.Record(ctx, "peer", open))
 	job := ledger.JobID("peer", open)
 	must(t, w.Until(ctx, 8000, func(v ledger.View) bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/circuit"
 	"github.com/commonseal/commonseal/he/multiparty"
+	"github.com/commonseal/commonseal/ledger"
 )
 
 // compareCompanies makes the plan of the near-copy test, or says why there is
@@ -104,25 +105,17 @@ func (f *federation) numbers() ([]*he.Ciphertext, error) {
 	return []*he.Ciphertext{e, xyz[0].At(c.Train.CompareLevel())}, nil
 }
 
-// mark joins pairs and marks all companies of a cluster but its first, who
-// committed before the others.
+// mark marks the companies that count with an earlier one, who committed before
+// them.
 func (f *federation) mark(pairs []multiparty.Pair) {
-	first := make([]int, len(f.companies))
-	for i := range first {
-		first[i] = i
-	}
 	f.copies = map[int]bool{}
+	var recorded []ledger.Pair
 	for _, p := range pairs {
 		f.report.Copies = append(f.report.Copies, CopyRows{Of: p.First + 1, By: p.Second + 1})
-		from, to := max(first[p.First], first[p.Second]), min(first[p.First], first[p.Second])
-		for i := range first {
-			if first[i] == from {
-				first[i] = to
-			}
-		}
+		recorded = append(recorded, ledger.Pair{First: uint8(p.First), Second: uint8(p.Second)})
 	}
-	for i := range first {
-		if first[i] != i {
+	for i, copied := range ledger.Copied(recorded, len(f.companies)) {
+		if copied {
 			f.copies[i] = true
 		}
 	}

@@ -28,6 +28,7 @@ type Job struct {
 	twin             circuit.Twin
 	valued           []uint16
 	compare          *multiparty.Comparison // nil: contributions are not compared
+	noise            uint8                  // on values
 }
 
 // TaskPlan is how a task whose parties have all consented packs rows and which
@@ -70,7 +71,7 @@ func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multipart
 	rows, validation := t.Rows()
 	derived := &Job{
 		ID: j.ID, Task: *t, Steps: j.Steps, Profiles: profiles, Roster: roster, Plan: plan,
-		Rows: int(rows), Validation: int(validation), valued: j.Valued,
+		Rows: int(rows), Validation: int(validation), valued: j.Valued, noise: j.Noise,
 		twin: circuit.Twin{LearningRate: LearningRate(j.LearningRate), Steps: int(j.Steps), Columns: int(t.Columns)},
 	}
 	if j.Rounds > 0 {
@@ -208,7 +209,11 @@ func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext, copies []led
 	if j.compare != nil { // a direction is a sum of outputs of maps: its product is one for each
 		flooding.Terms *= 1 + len(positions)
 	}
-	return multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+	release, err := multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+	if err != nil || j.noise == 0 {
+		return release, err
+	}
+	return release.WithNoise(int(j.noise))
 }
 
 // ParseValues decodes the sum of the companies' encrypted values.
