@@ -171,3 +171,31 @@ func TestShapley(t *testing.T) {
 		}
 	}
 }
+
+// On twins, over other splits and shuffles: values rank as retraining does, and
+// shuffled labels are worth nothing.
+func TestValuesRankAsRetraining(t *testing.T) {
+	data, err := table.Open("../../docs/data/breast_cancer.csv", "benign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(12) {
+		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: hetest.Profiles(t), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.copies = map[int]bool{4: true}
+		var training, checking []he.Rows
+		for _, c := range f.companies {
+			training, checking = append(training, c.training), append(checking, c.validation)
+		}
+		f.report.Values = f.valuesTwin(training, checking)
+		f.audit()
+		if f.report.Audit.Spearman < 0.9 {
+			t.Errorf("seed %d: values %.4f, retrained %.4f: rank correlation %.2f", seed, f.report.Values, f.report.Audit.Retrained, f.report.Audit.Spearman)
+		}
+		if f.report.Values[3] > 0 {
+			t.Errorf("seed %d: shuffled labels are worth %g", seed, f.report.Values[3])
+		}
+	}
+}

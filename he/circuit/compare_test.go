@@ -1,8 +1,10 @@
 package circuit
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/commonseal/commonseal/he"
@@ -96,4 +98,64 @@ func TestNearIsTheCosineTest(t *testing.T) {
 			t.Errorf("cosine %g of lengths %g and %g: %g, want %g", cosine, a, b, got, want)
 		}
 	})
+}
+
+// Recorded operations of the near-copy test are done again to the same digests,
+// and refused with operands they do not take.
+func TestReplayCompares(t *testing.T) {
+	p := hetest.Profiles(t).Train
+	b := newBenchOf(p, newPlan(p, he.Packing{Width: 2, Baby: 2}, 2))
+	_, _, pk, valuer := release(t)
+	blobs := map[he.Digest][]byte{}
+	put := func(cs ...*he.Ciphertext) (out []he.Digest) {
+		for _, c := range cs {
+			blobs[c.Digest()] = c.Append(nil)
+			out = append(out, c.Digest())
+		}
+		return out
+	}
+	x := encryptCoefficients(p, b.pk, map[int]float64{0: 1}, b.seed.Stream("x"))
+	y := encryptCoefficients(p, b.pk, map[int]float64{0: 0.5}, b.seed.Stream("y"))
+	h := encryptCoefficients(valuer.profile, pk, map[int]float64{0: 0.5}, he.Seed{1}.Stream("h"))
+	comparer := NewComparer(b.keys)
+	ops := []Op{
+		{Kind: OpGram, Inputs: put(x, y)}, {Kind: OpCross, Inputs: put(x, y, y)}, {Kind: OpSharpen, Interval: steep, Inputs: put(x)},
+		{Kind: OpBoth, Inputs: put(h, h)}, {Kind: OpDirect, Inputs: put(h, h, h)},
+	}
+	gram, err1 := comparer.Gram([]*he.Ciphertext{x}, []*he.Ciphertext{y})
+	cross, err2 := comparer.Cross(x, y, y)
+	sharp, err3 := comparer.Sharpen(x, steep)
+	both, err4 := valuer.Both(h, h)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []*he.Ciphertext{gram, cross, sharp, both, he.Add(h, h, h)} {
+		ops[i].Outputs = put(c)
+	}
+	replayer := &Replayer{Values: valuer, Copies: comparer, Blob: func(d he.Digest) ([]byte, error) { return blobs[d], nil }}
+	for _, op := range ops {
+		if err := replayer.Replay(op); err != nil {
+			t.Errorf("operation %d: %v", op.Kind, err)
+		}
+		wrong := op
+		wrong.Outputs = []he.Digest{he.HashParts("other")}
+		var differs *ReplayError
+		if err := replayer.Replay(wrong); !errors.As(err, &differs) {
+			t.Errorf("operation %d with another output: %v", op.Kind, err)
+		}
+		wrong = op
+		if wrong.Inputs = nil; replayer.Replay(wrong) == nil {
+			t.Errorf("operation %d of nothing was replayed", op.Kind)
+		}
+		wrong.Inputs = append(slices.Clone(op.Inputs), op.Inputs[0])
+		if op.Kind != OpDirect && replayer.Replay(wrong) == nil {
+			t.Errorf("operation %d with an operand too many was replayed", op.Kind)
+		}
+		if (&Replayer{Values: valuer, Blob: replayer.Blob}).Replay(op) == nil {
+			t.Errorf("operation %d was replayed by one who has no keys for it", op.Kind)
+		}
+	}
+	if got := coefficient(b.sk, gram, 0); math.Abs(math.Ldexp(got, 2*(he.LogUpdate-p.LogScale()))-0.5) > 1e-6 {
+		t.Errorf("the product is %g at its scale", got)
+	}
 }
