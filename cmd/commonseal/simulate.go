@@ -97,6 +97,12 @@ The table is numeric CSV with a header and a label column of two values.`,
 			return write(c.OutOrStdout(), s.json)
 		},
 	}
+	s.flags(c)
+	return c
+}
+
+// flags are those of the command.
+func (s *simulation) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&s.data, "data", "", "table, numeric CSV with a header")
@@ -113,7 +119,6 @@ The table is numeric CSV with a header and a label column of two values.`,
 	f.IntSliceVar(&s.shuffle, "shuffle-labels", nil, "experiment: shuffle the labels of these companies, counted from 1")
 	f.StringSliceVar(&s.copy, "copy", nil, "experiment: FROM:TO gives company TO the rows of company FROM")
 	f.BoolVar(&s.json, "json", false, "print one JSON object")
-	return c
 }
 
 // check refuses what no run can follow. Everything it says is about one flag.

@@ -154,15 +154,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		progress: progress,
 	}
 	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))
-	for i, shard := range shards {
-		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
-		c.training = rowsOf(shard, table.Table.AppendSigned)
-		c.validation = he.Rows{Columns: c.training.Columns}
-		if i < len(checks) {
-			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
-		}
-		f.companies = append(f.companies, c)
-	}
+	f.deal(shards, checks, o)
 	if err := f.experiment(o); err != nil {
 		return nil, err
 	}
@@ -194,6 +186,19 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		f.compareCompanies(rows)
 	}
 	return f, f.rehearse()
+}
+
+// deal gives every company its shards.
+func (f *federation) deal(shards, checks []table.Table, o Options) {
+	for i, shard := range shards {
+		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
+		c.training = rowsOf(shard, table.Table.AppendSigned)
+		c.validation = he.Rows{Columns: c.training.Columns}
+		if i < len(checks) {
+			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
+		}
+		f.companies = append(f.companies, c)
+	}
 }
 
 // runsAway is how many intervals a margin reaches before a run is refused: the
