@@ -179,6 +179,7 @@ func TestValuesRankAsRetraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	copies, nearest, alike, merged := 1.0, 1.0, 0.0, 0
 	for seed := range uint64(12) {
 		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: hetest.Profiles(t), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
 		if err != nil {
@@ -197,5 +198,26 @@ func TestValuesRankAsRetraining(t *testing.T) {
 		if f.report.Values[3] > 0 {
 			t.Errorf("seed %d: shuffled labels are worth %g", seed, f.report.Values[3])
 		}
+		g := f.products()
+		for i := range g {
+			for j := range i {
+				e := g[i][j]*g[i][j] - 0.9801*g[i][i]*g[j][j]
+				if i == 4 && j == 1 {
+					copies = min(copies, e)
+					continue
+				}
+				nearest = min(nearest, math.Abs(e))
+				cosine := g[i][j] / math.Sqrt(g[i][i]*g[j][j])
+				alike = max(alike, cosine)
+				if cosine >= 0.99 && i < 4 { // the copy is as near to others as its original
+					merged++
+				}
+			}
+		}
+	}
+	// Honest companies may be as alike as that: docs/adr/0016 says so.
+	t.Logf("e is 2^%.1f or more of copies, and 2^%.1f or more from 0 of others, whose largest cosine is %.4f: %d of 72 pairs would be merged", math.Log2(copies), math.Log2(nearest), alike, merged)
+	if copies < math.Exp2(-26) || nearest < math.Exp2(-26) || merged > 2 {
+		t.Error("a bit is soft, or honest companies are merged by habit")
 	}
 }
