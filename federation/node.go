@@ -45,7 +45,7 @@ func nodeJob(v ledger.View, j *ledger.Job, me string, now int64, has Holding) []
 	}
 	switch {
 	case !ready:
-	case j.Step > j.Steps:
+	case j.Step > j.End():
 		if _, said := ledger.ModelRecordOf(v, j.ID, me); !said {
 			out = append(out, Conclude{j.ID})
 		}
@@ -96,7 +96,7 @@ type Owed struct {
 func Updates(v ledger.View, j *ledger.Job, step uint16) (out []Owed) {
 	t, _ := ledger.TaskOf(v, j.Task)
 	for _, x := range t.Consents {
-		if !x.Local || step == 0 {
+		if !x.Local || step == 0 || step > j.Steps {
 			continue
 		}
 		out = append(out, Owed{x.Company, 0})

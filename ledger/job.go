@@ -59,11 +59,13 @@ type Job struct {
 	LearningRate uint64 // in units of 2^-32
 	Decay        uint64 // likewise
 	Valued       []uint16
+	Rounds       uint8 // steps after the last gradient's, in which contributions are compared
+	Noise        uint8 // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
 	Nodes        []string
 	Quorum       uint8
 	Approvals    []string // sorted
 	State        JobState
-	Step         uint16 // the next one to record: 0 is the start, Steps+1 the model
+	Step         uint16 // the next one to record: 0 is the start, End()+1 the model
 	Last         Digest // of the record before
 	Deadline     int64  // of the next record
 	Model        Digest // of a job that is done
@@ -79,6 +81,8 @@ func (j *Job) code(c *coder) {
 	c.u64(&j.LearningRate)
 	c.u64(&j.Decay)
 	list(c, &j.Valued, MaxValued, c.u16)
+	c.u8(&j.Rounds)
+	c.u8(&j.Noise)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
 	c.names(&j.Approvals, MaxParties)
@@ -88,6 +92,10 @@ func (j *Job) code(c *coder) {
 	c.i64(&j.Deadline)
 	c.digest(&j.Model)
 }
+
+// End is the last step with a map of its own: that of the last gradient, or of the
+// last round of comparing contributions, which is a release.
+func (j *Job) End() uint16 { return j.Steps + uint16(j.Rounds) }
 
 // OpenJob asks for a training run on all contributions of a task: a model peer's
 // or a company's spec, which becomes a job and a model.
@@ -103,6 +111,8 @@ type OpenJob struct {
 	LearningRate uint64   // η in units of 2^-32
 	Decay        uint64   // λ in units of 2^-32: the strength of L2 regularisation; η·λ is 1 at most
 	Valued       []uint16 // steps at which contributions are valued, rising, of 1 to Steps
+	Rounds       uint8    // of comparing contributions before they are valued; 0: they are not compared
+	Noise        uint8    // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
 	Nodes        []string // sorted, of the task's
 	Quorum       uint8    // the task's at least
 	Salt         uint64   // tells runs of the same spec apart
@@ -117,6 +127,8 @@ func (o *OpenJob) code(c *coder) {
 	c.u64(&o.LearningRate)
 	c.u64(&o.Decay)
 	list(c, &o.Valued, MaxValued, c.u16)
+	c.u8(&o.Rounds)
+	c.u8(&o.Noise)
 	c.names(&o.Nodes, MaxNodes)
 	c.u8(&o.Quorum)
 	c.u64(&o.Salt)
@@ -138,6 +150,10 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(WrongState, "task %s has no keys yet", t.Name)
 	case !s.inForce(t.Epoch):
 		return refuse(WrongState, "key epoch %d of task %s was replaced; open the task anew", t.Epoch, t.Name)
+	case o.Rounds > MaxRounds || o.Rounds > 0 && len(o.Valued) == 0:
+		return refuse(Malformed, "%d rounds of comparing what is valued at %d steps; there are up to %d, and none without a valued step", o.Rounds, len(o.Valued), MaxRounds)
+	case o.Noise > 0 && (o.Noise < MinNoise || o.Noise > MaxNoise || len(o.Valued) == 0):
+		return refuse(Malformed, "noise of deviation 2^-%d on values of %d steps; it is 2^-%d to 2^-%d, on values", o.Noise, len(o.Valued), MaxNoise, MinNoise)
 	case o.Quorum < t.Quorum || slices.ContainsFunc(o.Nodes, func(n string) bool { return !slices.Contains(t.Nodes, n) }):
 		return refuse(Forbidden, "nodes must be of task %s's, with a quorum of %d at least", t.Name, t.Quorum)
 	}
@@ -160,7 +176,7 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
 	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Algorithm: o.Algorithm, Columns: o.Columns,
-		Steps: o.Steps, LearningRate: o.LearningRate, Decay: o.Decay, Valued: o.Valued, Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
+		Steps: o.Steps, LearningRate: o.LearningRate, Decay: o.Decay, Valued: o.Valued, Rounds: o.Rounds, Noise: o.Noise, Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }
 

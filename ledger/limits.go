@@ -24,6 +24,9 @@ const (
 	MaxInline   = 64 // bytes revealed in a transaction
 	MaxInputs   = MaxParties + 3
 	MaxValued   = 16         // steps of a job at which contributions are valued
+	MaxRounds   = 64         // of comparing contributions
+	MinNoise    = 6          // of values: the most that a release can add
+	MaxNoise    = 64         // likewise: far below the flooding
 	MaxEntries  = 256        // of a usage record
 	MaxStreams  = 16         // a peer may have open
 	MaxQuota    = 1 << 32    // answers of a querier

@@ -11,6 +11,7 @@ type ModelRecord struct {
 	Values    Digest   // of the ciphertext to open; zero: none
 	C1        Digest   // of it
 	Ops       []Digest // that led to it
+	Copies    []Pair   // companies that are near-copies of one another, as the last round opened them
 }
 
 func (*ModelRecord) kind() kind { return 17 }
@@ -23,6 +24,7 @@ func (r *ModelRecord) code(c *coder) {
 	c.digest(&r.Values)
 	c.digest(&r.C1)
 	c.digests(&r.Ops, MaxInputs)
+	codePairs(c, &r.Copies)
 }
 
 // Digest is what records of a quorum have in common.
@@ -43,12 +45,14 @@ func (r *ModelRecord) apply(s *state, from sender) Result {
 	t, _ := TaskOf(s, j.Task)
 	e, _ := EpochOf(s, t.Epoch)
 	switch {
-	case !j.State.Works() || j.Step != j.Steps+1:
-		return refuse(WrongState, "job %x is in state %d at step %d of %d", j.ID[:6], j.State, j.Step, j.Steps)
+	case !j.State.Works() || j.Step != j.End()+1:
+		return refuse(WrongState, "job %x is in state %d at step %d of %d", j.ID[:6], j.State, j.Step, j.End())
 	case r.Previous != j.Last:
 		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
 	case len(r.Shares) != len(e.Parties):
 		return refuse(Malformed, "%d shares of the last step; there are %d", len(r.Shares), len(e.Parties))
+	case j.Rounds == 0 && len(r.Copies) > 0 || !paired(r.Copies, len(e.Parties)):
+		return refuse(Malformed, "%d pairs of copies: of companies that were compared, the first before the second, in order", len(r.Copies))
 	case (r.Values == Digest{}) != (r.C1 == Digest{}):
 		return refuse(Malformed, "values without their c1, or a c1 of none")
 	case r.Values != Digest{} && len(j.Valued) == 0:
@@ -91,7 +95,7 @@ func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
 		s.put(key(keyEpoch, e.Number), e)
 	}
 	m := &Model{ID: first.Model(), Job: j.ID, Task: t.ID, Epoch: e.Number, State: first.State, Remainder: first.Remainder,
-		Values: first.Values, Waiting: e.Parties}
+		Values: first.Values, Copies: first.Copies, Waiting: e.Parties}
 	s.put(key(keyModel, m.ID), m)
 	j.Model, j.Last = m.ID, first.Digest()
 	return s.move(j, Concluded)
@@ -103,27 +107,6 @@ type Values struct {
 	Job    Digest
 	Shares []Digest // of the release, in roster order
 	Values []int64
-	Copies []Pair // of companies whose rows are near-copies
-}
-
-// A Pair is two companies, by their places in the roster, the lower first.
-type Pair struct{ A, B uint8 }
-
-const maxPairs = MaxParties * (MaxParties - 1) / 2
-
-func (p *Pair) code(c *coder) {
-	c.u8(&p.A)
-	c.u8(&p.B)
-}
-
-// pairsOf says whether pairs are of n companies, in order, each once.
-func pairsOf(pairs []Pair, n int) bool {
-	for i, p := range pairs {
-		if p.A >= p.B || int(p.B) >= n || i > 0 && (p.A < pairs[i-1].A || p.A == pairs[i-1].A && p.B <= pairs[i-1].B) {
-			return false
-		}
-	}
-	return true
 }
 
 func (*Values) kind() kind { return 18 }
@@ -131,7 +114,6 @@ func (x *Values) code(c *coder) {
 	c.digest(&x.Job)
 	c.digests(&x.Shares, MaxParties)
 	list(c, &x.Values, MaxParties, c.i64)
-	list(c, &x.Copies, maxPairs, func(p *Pair) { p.code(c) })
 }
 
 func (x *Values) apply(s *state, from sender) Result {
@@ -151,8 +133,10 @@ func (x *Values) apply(s *state, from sender) Result {
 	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
 		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
 	}
-	if !pairsOf(x.Copies, len(e.Parties)) {
-		return refuse(Malformed, "copies are pairs of companies of the roster, in order, each once")
+	for i, copied := range Copied(m.Copies, Order(s, j.Task, e.Parties)) {
+		if copied && x.Values[i] != 0 {
+			return refuse(Malformed, "a value of company %d, which counts with an earlier one", i)
+		}
 	}
 	s.put(at, x)
 	if len(m.Opened) > 0 {
@@ -165,7 +149,7 @@ func (x *Values) apply(s *state, from sender) Result {
 		}
 	}
 	if len(voices) >= int(j.Quorum) {
-		m.Opened, m.Copies = x.Values, x.Copies
+		m.Opened = x.Values
 		s.put(key(keyModel, m.ID), m)
 	}
 	return Result{}

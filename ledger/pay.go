@@ -124,13 +124,9 @@ func ParseSettlement(b []byte) (Settlement, error) {
 func (st *Settlement) bonds() (out []incentive.Model) {
 	for _, r := range st.Models {
 		m := incentive.Model{ID: string(r.Model[:]), Incentive: incentive.Fixed(r.Incentive)}
-		var copies [][2]int
-		for _, p := range r.Copies {
-			copies = append(copies, [2]int{int(p.A), int(p.B)})
-		}
-		clusters, err := incentive.Merge(st.Order, copies)
+		copied := Copied(r.Copies, st.Order)
 		for k, v := range r.Values {
-			if err == nil && clusters[k] == k || v < 0 { // harm is nobody else's
+			if !copied[k] || v < 0 { // harm is nobody else's
 				m.Values = append(m.Values, incentive.Value{ID: st.Roster[k], Phi: big.NewInt(v), Escrow: st.Escrows[k]})
 			}
 		}

@@ -61,7 +61,7 @@ func (s *state) replaced(j *Job, e *KeyEpoch, old string) Result {
 	case done:
 		s.delete(key(keyValueVote, j.ID, old))
 		return Result{}
-	case j.Step > j.Steps:
+	case j.Step > j.End():
 		s.delete(key(keyModelVote, j.ID, old))
 		t, _ := TaskOf(s, j.Task)
 		return s.conclude(j, t, e)

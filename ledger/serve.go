@@ -27,7 +27,7 @@ func (m *Model) code(c *coder) {
 	c.digest(&m.Remainder)
 	c.digest(&m.Values)
 	list(c, &m.Opened, MaxParties, c.i64)
-	list(c, &m.Copies, maxPairs, func(p *Pair) { p.code(c) })
+	codePairs(c, &m.Copies)
 	c.names(&m.Waiting, MaxParties)
 	c.flag(&m.Refuted)
 }

@@ -30,7 +30,7 @@ func (r *Ranked) code(c *coder) {
 	c.name(&r.Peer)
 	c.text(&r.Owner, MaxOwner)
 	list(c, &r.Values, MaxParties, c.i64)
-	list(c, &r.Copies, maxPairs, func(p *Pair) { p.code(c) })
+	codePairs(c, &r.Copies)
 	c.i64(&r.Consensus)
 	c.i64(&r.Incentive)
 }

@@ -86,8 +86,10 @@ func (r *StepRecord) apply(s *state, from sender) Result {
 	switch {
 	case !j.State.Works():
 		return refuse(WrongState, "job %x is in state %d", j.ID[:6], j.State)
-	case r.Step != j.Step || r.Step > j.Steps:
-		return refuse(WrongState, "step %d of job %x; its next is %d of %d", r.Step, j.ID[:6], j.Step, j.Steps)
+	case r.Step != j.Step || r.Step > j.End():
+		return refuse(WrongState, "step %d of job %x; its next is %d of %d", r.Step, j.ID[:6], j.Step, j.End())
+	case j.opens(r.Step) && e.Releases >= s.genesis.Releases:
+		return refuse(OverLimit, "%d releases were opened in key epoch %d, all that its flooding is made for; make new keys", e.Releases, e.Number)
 	case r.Previous != j.Last:
 		return refuse(Conflict, "the record before is %x, not %x; replay from the last record", j.Last[:6], r.Previous[:6])
 	case len(r.Shares) != shares:
@@ -104,6 +106,10 @@ func (r *StepRecord) apply(s *state, from sender) Result {
 	s.put(at, r)
 	return s.settle(j)
 }
+
+// opens says whether the ticket of a step is for a release: the last round's, which
+// opens a bit for each pair of companies.
+func (j *Job) opens(step uint16) bool { return j.Rounds > 0 && step == j.End() }
 
 // recorder finds a job that the sender is a node of.
 func (s *state) recorder(id Digest, from sender) (*Job, Result) {
@@ -122,7 +128,7 @@ func (s *state) recorder(id Digest, from sender) (*Job, Result) {
 func (s *state) checkUpdates(t *Task, j *Job, r *StepRecord) Result {
 	rest := r.Updates
 	for _, x := range t.Consents {
-		if !x.Local || r.Step == 0 {
+		if !x.Local || r.Step == 0 || r.Step > j.Steps {
 			continue
 		}
 		owed := uint16(1)
@@ -196,6 +202,12 @@ func (s *state) settle(j *Job) Result {
 	digest := first.Digest()
 	if res := s.openTicket(&Ticket{Job: j.ID, Step: j.Step, Record: digest, C1s: first.C1s}); res.Code != OK {
 		return res
+	}
+	if j.opens(j.Step) {
+		t, _ := TaskOf(s, j.Task)
+		e, _ := EpochOf(s, t.Epoch)
+		e.Releases++
+		s.put(key(keyEpoch, e.Number), e)
 	}
 	j.Last = digest
 	j.Step++

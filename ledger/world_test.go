@@ -259,7 +259,7 @@ func (w *world) record(job Digest) *StepRecord {
 	if j.Step > 0 {
 		r.Shares = shares(j.Step - 1)
 		for index := range uint16(2) {
-			if index == 0 || j.IsValued(j.Step) {
+			if j.Step <= j.Steps && (index == 0 || j.IsValued(j.Step)) {
 				r.Updates = append(r.Updates, update(job, j.Step, index).Append(nil))
 			}
 		}
@@ -283,7 +283,7 @@ func update(job Digest, step, index uint16) Post {
 // steps are recorded by both nodes until the model is due.
 func (w *world) steps(job Digest) {
 	w.tb.Helper()
-	for j, _ := JobOf(w.state, job); j.Step <= j.Steps; j, _ = JobOf(w.state, job) {
+	for j, _ := JobOf(w.state, job); j.Step <= j.End(); j, _ = JobOf(w.state, job) {
 		r := w.record(job)
 		w.must("north", r)
 		w.must("south", r)
@@ -293,7 +293,7 @@ func (w *world) steps(job Digest) {
 // modelRecord is what an honest node says of a job's end.
 func (w *world) modelRecord(job Digest) *ModelRecord {
 	j, _ := JobOf(w.state, job)
-	return &ModelRecord{Job: job, Previous: j.Last, Shares: shares(j.Steps), State: d("state", job), Remainder: d("remainder", job),
+	return &ModelRecord{Job: job, Previous: j.Last, Shares: shares(j.End()), State: d("state", job), Remainder: d("remainder", job),
 		Values: d("values", job), C1: d("c1 of values", job)}
 }
 

@@ -98,7 +98,7 @@ func (f *federated) Status() monitor.Status {
 	}
 	for _, j := range ledger.Jobs(v) {
 		if j.State != ledger.JobDone && j.State != ledger.JobAborted {
-			out.Jobs = append(out.Jobs, monitor.Job{ID: fmt.Sprintf("%x", j.ID[:6]), State: j.State.String(), Step: int(j.Step), Steps: int(j.Steps)})
+			out.Jobs = append(out.Jobs, monitor.Job{ID: fmt.Sprintf("%x", j.ID[:6]), State: j.State.String(), Step: int(j.Step), Steps: int(j.End())})
 		}
 	}
 	return out

@@ -18,6 +18,7 @@ import (
 func runFederation(ctx context.Context, data *table.Table, s simulation, p *progress) (report, error) {
 	r, err := local.Run(ctx, *data, local.Options{
 		Companies: s.companies, Local: s.local, Steps: s.steps, LearningRate: s.learningRate, Decay: s.decay, Columns: s.columns, Test: s.test, Seed: s.seed,
+		Audit: s.audit, LogNoise: s.noise, KeepCopies: s.keepCopies, Shuffle: s.shuffle, Copy: s.copies,
 		Warn: func(text string) { p.note("warning: " + text) },
 	}, p.stage)
 	if err != nil {
@@ -39,6 +40,9 @@ func reportText(s simulation, r *local.Report) string {
 	fmt.Fprintf(&b, "%s rows train, %s value contributions, %s are asked about. One process plays every role\nand holds every key, which no deployment may.\n\n",
 		thousands(r.TrainRows), thousands(r.Validation), thousands(r.TestRows))
 	writeCompanies(&b, r)
+	writeCopies(&b, r)
+	writeNoise(&b, r)
+	writeAudit(&b, r)
 	fmt.Fprintf(&b, "\nTogether, on the test rows, each asked under the querier's own key\n")
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "  encrypted\tAUC %.4f\taccuracy %.4f\n", r.AUCEncrypted, r.AccuracyEncrypted)
@@ -53,6 +57,9 @@ func reportText(s simulation, r *local.Report) string {
 	fmt.Fprintf(table, "  encrypting\t%.1f s\t%s with updates and shares\n", r.SecondsEncrypt, megabytes(r.BytesUploaded))
 	fmt.Fprintf(table, "  a step\t%.2f s\t%d steps, learning rate %.3g, decay %.3g, %d columns\n", r.SecondsPerStep, r.Steps, r.LearningRate, r.Decay, r.Trained)
 	fmt.Fprintf(table, "  valuing\t%.1f s\tadded to %d steps, and the release\n", r.SecondsValuation, r.ValuedSteps)
+	if r.SecondsCopies > 0 {
+		fmt.Fprintf(table, "  comparing\t%.1f s\t%d pairs of companies\n", r.SecondsCopies, r.Companies*(r.Companies-1)/2)
+	}
 	fmt.Fprintf(table, "  answers\t%.0f ms\t%s of them, to distinct rows, from %d servers\n", 1000*r.SecondsAnswers, thousands(r.Questions), r.Companies)
 	fmt.Fprintf(table, "  all\t%.1f s\t%s resident at most\n", r.SecondsTotal, megabytes(r.PeakRSS))
 	_ = table.Flush()
@@ -66,14 +73,14 @@ func reportText(s simulation, r *local.Report) string {
 // writeCompanies is what each company brings and gains.
 func writeCompanies(b *strings.Builder, r *local.Report) {
 	t := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "company\twhere\ttraining rows\tAUC alone\ttogether\tgain\tvalue of its rows\t\n")
+	fmt.Fprint(t, "company\twhere\ttraining rows\tAUC alone\ttogether\tgain\tvalue of its rows\tshare of a pot\t\n")
 	for i := range r.CompanyRows {
 		where := "encrypted"
 		if i >= r.Companies-r.Local {
 			where = "at home"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%.4f\t%.4f\t%+.4f\t%.5f\t\n", i+1, where, thousands(r.CompanyRows[i]),
-			r.SoloAUC[i], r.AUCEncrypted, r.AUCEncrypted-r.SoloAUC[i], r.Values[i])
+		fmt.Fprintf(t, "%d\t%s\t%s\t%.4f\t%.4f\t%+.4f\t%.5f\t%d/128\t\n", i+1, where, thousands(r.CompanyRows[i]),
+			r.SoloAUC[i], r.AUCEncrypted, r.AUCEncrypted-r.SoloAUC[i], r.Values[i], r.Shares[i])
 	}
 	_ = t.Flush() // into a strings.Builder
 	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's\ndiffer by up to %.1g. A company may do better alone on rows like its own; these are everybody's.\n",

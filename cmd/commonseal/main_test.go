@@ -159,6 +159,13 @@ func TestSimulationCheck(t *testing.T) {
 		{"--steps is 1001; give 1 to 1000", func(s *simulation) { s.steps = 1001 }},
 		{"--decay is -1; give", func(s *simulation) { s.decay = -1 }},
 		{"--decay is NaN; give", func(s *simulation) { s.decay = math.NaN() }},
+		{"--audit trains every coalition of 11 companies", func(s *simulation) { s.audit, s.companies = true, 11 }},
+		{"--noise is 5; give 6 to 64, or 0", func(s *simulation) { s.noise = 5 }},
+		{"--noise is -1; give", func(s *simulation) { s.noise = -1 }},
+		{"--shuffle-labels names company 4; give 1 to 3", func(s *simulation) { s.shuffle = []int{4} }},
+		{`--copy is "2"; give FROM:TO`, func(s *simulation) { s.copy = []string{"2"} }},
+		{`--copy is "2:2"; give FROM:TO`, func(s *simulation) { s.copy = []string{"2:2"} }},
+		{`--copy is "0:2"; give FROM:TO`, func(s *simulation) { s.copy = []string{"1:2", "0:2"} }},
 		{"--test is 0; give", func(s *simulation) { s.test = 0 }},
 		{"--test is 0.51; give", func(s *simulation) { s.test = 0.51 }},
 	} {

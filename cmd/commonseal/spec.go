@@ -16,6 +16,8 @@ type spec struct {
 	rate    float64  // 0: by rule
 	decay   float64  // strength of L2 regularisation
 	columns []string // that train, by name; none: all
+	merge   bool     // compare companies before they are valued
+	noise   int      // on values: each company's deviation is 2^-noise; 0: none
 }
 
 // check refuses what no task's job can be.
@@ -26,6 +28,8 @@ func (s spec) check() error {
 		return &usageError{fmt.Sprintf("--steps is %d and --lr %v; give 1 to %d steps and a rate above 0", s.steps, s.rate, ledger.MaxSteps)}
 	case !(s.decay >= 0 && s.decay < units) || s.decay > 0 && replay.FixedRate(s.decay) == 0:
 		return &usageError{fmt.Sprintf("--decay is %v; give 0, or a number of 2^-32 or more", s.decay)}
+	case s.noise != 0 && (s.noise < ledger.MinNoise || s.noise > ledger.MaxNoise):
+		return &usageError{fmt.Sprintf("--noise is %d; give %d to %d, or 0 for none", s.noise, ledger.MinNoise, ledger.MaxNoise)}
 	}
 	return nil
 }
@@ -40,7 +44,10 @@ func (s spec) open(t *ledger.Task, salt uint64) (*ledger.OpenJob, error) {
 	if err != nil {
 		return nil, &usageError{"--columns: " + err.Error()}
 	}
-	o := &ledger.OpenJob{Task: t.ID, Algorithm: ledger.Logistic, Steps: uint16(s.steps), Decay: replay.FixedRate(s.decay), Nodes: t.Nodes, Quorum: t.Quorum, Salt: salt}
+	o := &ledger.OpenJob{Task: t.ID, Algorithm: ledger.Logistic, Steps: uint16(s.steps), Decay: replay.FixedRate(s.decay), Noise: uint8(s.noise), Nodes: t.Nodes, Quorum: t.Quorum, Salt: salt}
+	if s.merge {
+		o.Rounds = replay.CompareRounds
+	}
 	width := int(t.Columns)
 	if picked != nil {
 		width = len(picked) + 1 // the constant

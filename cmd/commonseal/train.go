@@ -31,7 +31,11 @@ company's rows were worth to it. The job goes on if this command is interrupted.
 What the flags say is a spec: anybody admitted as a company or a peer may submit
 as many as they like, and each becomes a job and a model. Columns are those of the
 task, derived ones by their expressions. Companies answer for what their policies
-allow.`,
+allow.
+
+With --merge companies are compared first, under encryption and in some 20 blocks
+more: one bit a pair is opened, and whoever's rows are a near-copy of an earlier
+company's counts with it.`,
 		Example: `  commonseal train --home peer --task churn --steps 10
   commonseal train --home peer --task churn --steps 10 --json | jq -r .model
   commonseal train --home peer --task churn --steps 20 --columns 'age,visits,age*visits' --decay 0.01`,
@@ -63,6 +67,8 @@ allow.`,
 	f.Float64Var(&want.rate, "lr", 0, "learning rate (default by rule)")
 	f.Float64Var(&want.decay, "decay", 0, "strength of L2 regularisation: a step takes this times the learning rate off every weight but the constant's")
 	f.StringSliceVar(&want.columns, "columns", nil, "columns that train, derived ones among them (default all)")
+	f.BoolVar(&want.merge, "merge", false, "look for companies whose rows are a near-copy of another's, and value them once")
+	f.IntVar(&want.noise, "noise", 0, "privacy noise on values: each company's deviation is 2^-noise of the unit they are opened in; 0 for none")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -89,6 +95,7 @@ type companyGain struct {
 	Rows    uint32  `json:"rows"`
 	Local   bool    `json:"local"`
 	Value   float64 `json:"value"`
+	CopyOf  string  `json:"copy_of,omitempty"` // an earlier company it counts with
 }
 
 func train(ctx context.Context, progress io.Writer, h *home.Home, client *clients.Client, name string, want spec) (*trained, error) {
@@ -121,10 +128,21 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	m, _ := ledger.ModelOf(v, j.Model)
 	t, _ = ledger.TaskOf(v, j.Task)
 	out.Model = fmt.Sprintf("%x", m.ID)
+	var companies []string
+	for _, x := range t.Consents {
+		companies = append(companies, x.Company)
+	}
+	copied := ledger.Copied(m.Copies, ledger.Order(v, t.ID, companies))
 	for i, x := range t.Consents {
 		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
 		if i < len(m.Opened) {
 			gain.Value = math.Ldexp(float64(m.Opened[i]), -32)
+		}
+		for _, p := range m.Copies {
+			a, b := int(p.First), int(p.Second)
+			if (a == i || b == i) && copied[i] && !copied[a+b-i] {
+				gain.CopyOf = t.Consents[a+b-i].Company
+			}
 		}
 		out.Values = append(out.Values, gain)
 	}
@@ -163,7 +181,7 @@ func follow(ctx context.Context, progress io.Writer, client *clients.Client, id 
 			}
 			out.Steps = append(out.Steps, trainedStep{Step: told, BlockMS: ticket.Opened, Records: len(ledger.Steps(v, id, uint16(told)))})
 			if told > 0 {
-				fmt.Fprintf(progress, "step %d of %d\n", told, j.Steps)
+				fmt.Fprintf(progress, "step %d of %d\n", told, j.End())
 			}
 		}
 		switch j.State {
@@ -195,5 +213,13 @@ func (t *trained) write(w io.Writer) error {
 		}
 		fmt.Fprintf(table, "%s\t%d\t%s\t%.5f\t\n", v.Company, v.Rows, where, v.Value)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, v := range t.Values {
+		if v.CopyOf != "" {
+			fmt.Fprintf(w, "The rows of %s are a near-copy of those of %s: they count once, for %s.\n", v.Company, v.CopyOf, v.CopyOf)
+		}
+	}
+	return nil
 }

@@ -153,6 +153,9 @@ func (a *Agent) answer(ctx context.Context, v ledger.View, w *job, ticket *ledge
 			return false, err
 		}
 	}
+	if w.Opens(ticket.Step) {
+		return a.openBits(ctx, v, w, ticket, record)
+	}
 	round, err := a.apply(ctx, v, w, ticket, record)
 	if err != nil {
 		return false, err
@@ -223,7 +226,7 @@ func (a *Agent) opening(ctx context.Context, v ledger.View, d federation.Opening
 	if err != nil {
 		return false, &RefusedError{err}
 	}
-	release, err := w.Release(ticket, values)
+	release, err := w.Release(ticket, values, record.Copies)
 	if err != nil {
 		return false, &RefusedError{err}
 	}

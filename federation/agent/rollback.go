@@ -21,7 +21,7 @@ func (a *Agent) intact(v ledger.View, k *epochKeys) error {
 		// The shares of a step are on the ledger once the next is recorded.
 		answered := int(j.Step) - 1
 		if j.State == ledger.JobDone {
-			answered = int(j.Steps) + 1
+			answered = int(j.End()) + 1
 		}
 		for step := k.intact[j.ID]; int(step) < answered; step++ {
 			if err := a.remembers(k, ledger.Post{Scope: j.ID, Kind: ledger.PostShare, Step: step}); err != nil {

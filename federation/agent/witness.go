@@ -62,6 +62,9 @@ func (a *Agent) replay(ctx context.Context, v ledger.View, w *job, record *ledge
 	if record.Step == 0 {
 		return ev.Start(), nil
 	}
+	if record.Step > w.Steps {
+		return ev.Compare(record.Step, a.left(ctx, v, w, record.Step, record.Shares))
+	}
 	left, err := a.leftBy(ctx, v, w, record.Step-1, record.Shares)
 	if err != nil {
 		return replay.Step{}, err
@@ -120,7 +123,10 @@ func (a *Agent) leftBy(ctx context.Context, v ledger.View, w *job, step uint16, 
 	if err != nil {
 		return nil, &RefusedError{err}
 	}
-	w.left[step], w.rest = out, rest
+	w.left[step] = out
+	if rest != nil {
+		w.rest = rest
+	}
 	if step > 0 && !w.IsValued(step-1) { // others are valued in the end
 		delete(w.left, step-1)
 	}
@@ -169,28 +175,14 @@ func (a *Agent) witnessValues(ctx context.Context, v ledger.View, w *job, record
 	if err != nil {
 		return err
 	}
-	var updates, directions []*he.Ciphertext
-	for step := uint16(1); step <= w.Steps; step++ {
-		if !w.IsValued(step) {
-			continue
-		}
-		shares := record.Shares
-		if step < w.Steps {
-			_, next, err := a.ticketed(v, w.ID, step+1)
-			if err != nil {
-				return err
-			}
-			shares = next.Shares
-		}
-		left, err := a.leftBy(ctx, v, w, step, shares)
-		if err != nil {
+	if w.Opens(w.End()) {
+		if err := a.witnessCopies(ctx, v, w, record); err != nil {
 			return err
 		}
-		updates, directions = append(updates, left[2]), append(directions, left[3])
 	}
-	sum, _, err := ev.Values(updates, directions)
+	sum, _, err := ev.Values(a.left(ctx, v, w, w.End()+1, record.Shares), record.Copies)
 	if err != nil {
-		return &RefusedError{err}
+		return err
 	}
 	if sum == nil || sum.Digest() != record.Values {
 		return &RefusedError{&ProvenanceError{Job: w.ID, Step: w.Steps + 1, Detail: "replayed, the values have another digest"}}
@@ -213,7 +205,7 @@ func (a *Agent) witnessModel(ctx context.Context, v ledger.View, m *ledger.Model
 	if record == nil || record.Model() != m.ID {
 		return never("model %x is not what job %x ended with", m.ID[:6], j.ID[:6])
 	}
-	left, err := a.leftBy(ctx, v, w, w.Steps, record.Shares)
+	left, err := a.left(ctx, v, w, w.End()+1, record.Shares)(w.Steps)
 	if err != nil {
 		return err
 	}

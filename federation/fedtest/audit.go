@@ -35,7 +35,7 @@ func (w *World) Audit(job ledger.Digest) error {
 		return err
 	}
 	again := ev.Replayer(w.blob)
-	for s := range j.Steps + 1 {
+	for s := range j.End() + 1 {
 		records := ledger.Steps(v, job, s)
 		if len(records) != len(nodes) || records[0].Digest() != records[len(records)-1].Digest() {
 			return fmt.Errorf("step %d: %d records that are not equal, of %d nodes", s, len(records), len(nodes))

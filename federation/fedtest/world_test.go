@@ -60,9 +60,11 @@ func bringTo(t *testing.T, w *World, schema table.Schema) *World {
 	must(t, w.Record(ctx, "peer", &ledger.OpenTask{Name: "churn", Epoch: 1, Schema: schema.Append(nil), Columns: uint16(len(schema.Features()) + 1), Nodes: nodes, Quorum: 2}))
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool {
+		joined, _ := ledger.TaskOf(v, task)
 		for _, c := range companies {
 			for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
-				if _, ok := ledger.ContributionOf(v, task, use, c); !ok {
+				x, consented := joined.ConsentOf(c)
+				if _, ok := ledger.ContributionOf(v, task, use, c); !consented || !ok && (use == ledger.Training || x.Validation > 0) {
 					return false
 				}
 			}
@@ -73,10 +75,13 @@ func bringTo(t *testing.T, w *World, schema table.Schema) *World {
 }
 
 // train takes it on to a model that is served and valued.
-func train(t *testing.T, w *World) *ledger.Model {
+func train(t *testing.T, w *World) *ledger.Model { return trainComparing(t, w, 0) }
+
+// trainComparing does so with so many rounds of comparing companies.
+func trainComparing(t *testing.T, w *World, rounds uint8) *ledger.Model {
 	t.Helper()
 	ctx := context.Background()
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{1, 2}, Rounds: rounds, Noise: rounds, Nodes: nodes, Quorum: 2}
 	must(t, w.Record(ctx, "peer", open))
 	return trained(t, w, ledger.JobID("peer", open))
 }

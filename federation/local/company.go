@@ -143,12 +143,14 @@ func (c *company) switchShare(r released, values, receiver []byte) ([]byte, erro
 	return share.Append(nil), nil
 }
 
-// keepModel keeps the company's share of the model that the last round left,
-// and returns its pair key.
-func (c *company) keepModel(model he.Digest) (pairKey []byte, err error) {
-	if c.weights, err = c.round.ModelShare(c.secrets); err != nil {
-		return nil, err
-	}
+// keepWeights keeps the company's share of the model that the last round left.
+func (c *company) keepWeights() (err error) {
+	c.weights, err = c.round.ModelShare(c.secrets)
+	return err
+}
+
+// pairKey is the company's key for serving a model with the others.
+func (c *company) pairKey(model he.Digest) ([]byte, error) {
 	return multiparty.PairKey(c.roster, model, c.index, c.seed)
 }
 

@@ -21,12 +21,7 @@ func (f *federation) compare() {
 		training[i], checking[i] = c.training, c.validation
 	}
 	weights := f.trained.Weights
-	r.ValuesTwin = make([]float64, len(f.companies))
-	for t, w := range f.trained.Points {
-		if f.job.valued[t] {
-			floats.Add(r.ValuesTwin, twin.Values(w, twin.Interval(t), training, checking))
-		}
-	}
+	r.ValuesTwin = f.valuesTwin(training, checking)
 	r.ValuesBound = f.valuesBound()
 
 	shared := f.sharedWeights()
@@ -79,5 +74,11 @@ func (f *federation) valuesBound() float64 {
 	if err != nil {
 		return math.NaN() // unreachable: the release went through
 	}
-	return j.plan.ValueError(j.twin, j.valued, load) + opened*j.twin.LearningRate*float64(j.plan.Packing.Width)
+	if j.logNoise > 0 {
+		opened += noiseTail * math.Ldexp(math.Sqrt(float64(j.companies)), -j.logNoise)
+	}
+	return j.plan.ValueError(j.twin, j.valued, load) + opened*f.unit()
 }
+
+// noiseTail is how many deviations noise stays within but once in 10^15 values.
+const noiseTail = 8

@@ -102,8 +102,9 @@ func (f *federation) takeKeys(parties []*multiparty.Ceremony) error {
 	}
 	f.node = &node{
 		job: f.job, roster: parties[0].Roster(), evaluator: evaluator, publicKey: train,
-		valuer: circuit.NewValuer(parties[0].EvaluationKeys(profiles.Release)),
-		blocks: make([][]circuit.Block, len(parties)), validation: make([][]circuit.Block, len(parties)),
+		comparer: circuit.NewComparer(keys),
+		valuer:   circuit.NewValuer(parties[0].EvaluationKeys(profiles.Release)),
+		blocks:   make([][]circuit.Block, len(parties)), validation: make([][]circuit.Block, len(parties)),
 		contributed: map[*he.Ciphertext]he.Digest{},
 	}
 	for i, c := range f.companies {

@@ -28,6 +28,17 @@ type Options struct {
 	Test         float64  // fraction of rows that only the querier asks about
 	Seed         uint64   // of the split and of every key: a run is repeatable, and its keys are no secret
 
+	// Keep values companies that are copies of one another too; otherwise a copy
+	// of an earlier company's rows is found under encryption and earns nothing.
+	KeepCopies bool
+	// Noise, if above 0, is the deviation of the noise that every company adds to
+	// values before they are opened, as a power of two below the unit they are opened
+	// in: LogNoise 20 is 2^-20·η·Width.
+	LogNoise int
+	Audit    bool       // retrain on every coalition, in the clear
+	Shuffle  []int      // companies, from 1, whose rows' labels are shuffled: an experiment
+	Copy     []CopyRows // companies that bring another's rows: an experiment
+
 	// Warn, if any, is told the report's warnings before a key is made.
 	Warn func(string)
 	// Profiles are the parameter sets. The zero value means production.
@@ -56,6 +67,9 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 	if err := f.run(ctx); err != nil {
 		return nil, err
 	}
+	if o.Audit {
+		f.audit()
+	}
 	f.report.SecondsTotal = time.Since(start).Seconds()
 	f.report.PeakRSS = peakRSS()
 	return f.report, nil
@@ -63,12 +77,13 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 
 // run goes through all stages.
 func (f *federation) run(ctx context.Context) error {
-	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.release, f.serve} {
+	for _, stage := range []func(context.Context) error{f.makeKeys, f.contribute, f.train, f.findCopies, f.release, f.serve} {
 		if err := stage(ctx); err != nil {
 			return err
 		}
 	}
 	f.compare()
+	f.settle()
 	return nil
 }
 
@@ -79,6 +94,7 @@ type federation struct {
 	session   he.Digest
 	companies []*company
 	node      *node
+	copies    map[int]bool    // companies that count with an earlier one
 	trained   circuit.Trained // the twin's
 	questions he.Rows         // the querier's rows, unsigned, of columns that train
 	labels    []float64       // of them, ±1
@@ -96,11 +112,13 @@ type job struct {
 	rows           int // training rows of all companies
 	validationRows int
 	companies      int
-	valued         map[int]bool // steps
+	valued         map[int]bool           // steps
+	compare        *multiparty.Comparison // nil: copies are not looked for
+	logNoise       int
 }
 
-// step is the collective map of step t.
-func (j job) step(t int) *multiparty.Map {
+// step is step t, whose map is collective.
+func (j job) step(t int) multiparty.TrainingStep {
 	s := multiparty.TrainingStep{
 		Train: j.profiles.Train, Release: j.profiles.Release,
 		Width: j.plan.Packing.Width, Rows: j.rows,
@@ -109,9 +127,9 @@ func (j job) step(t int) *multiparty.Map {
 		Shared: t == j.twin.Steps-1,
 	}
 	if j.valued[t] {
-		s.Valued, s.ValidationRows = j.companies, j.validationRows
+		s.Valued, s.ValidationRows, s.Compare = j.companies, j.validationRows, j.compare
 	}
-	return s.Map()
+	return s
 }
 
 // round is the digest of a round's descriptor.
@@ -147,17 +165,14 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		progress: progress,
 	}
 	f.session = he.HashParts("local/session", binary.BigEndian.AppendUint64(nil, o.Seed))
-	var rows []int
-	for i, shard := range shards {
-		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
-		c.training = rowsOf(shard, table.Table.AppendSigned)
-		c.validation = he.Rows{Columns: c.training.Columns}
-		if i < len(checks) {
-			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
-		}
-		f.companies = append(f.companies, c)
-		rows = append(rows, shard.Len())
+	f.deal(shards, checks, o)
+	if err := f.experiment(o); err != nil {
+		return nil, err
 	}
+	if o.Audit && o.Companies > maxAudited {
+		return nil, fmt.Errorf("an audit of %d companies trains 2^%d models; it takes up to %d companies", o.Companies, o.Companies, maxAudited)
+	}
+	rows, total := f.trainingRows()
 	plan, err := circuit.NewPlan(o.Profiles.Train, data.Columns()+1, rows)
 	if err != nil {
 		return nil, err
@@ -167,15 +182,18 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 	}
 	schema := data.Schema().Digest()
 	f.job = job{
-		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%+v/%v/%v/%v",
-			o.Local, twin, o.Test, rows, plan.Packing)),
+		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%+v/%v/%v/%v/%t/%d/%v/%v",
+			o.Local, twin, o.Test, rows, plan.Packing, o.KeepCopies, o.LogNoise, o.Shuffle, o.Copy)),
 		profiles: o.Profiles, plan: plan, companies: o.Companies, twin: twin,
-		rows: training.Len(), validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps),
+		rows: total, validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps), logNoise: o.LogNoise,
 	}
 	f.report = &Report{
-		Rows: data.Len(), Columns: data.Columns(), TrainRows: training.Len(), Validation: checking.Len(), TestRows: test.Len(),
+		Rows: data.Len(), Columns: data.Columns(), TrainRows: total, Validation: checking.Len(), TestRows: test.Len(),
 		Companies: o.Companies, Local: o.Local, Steps: o.Steps, LearningRate: twin.LearningRate, Decay: twin.Decay, Trained: twin.Columns - 1, Interval: f.job.twin.Interval(o.Steps - 1),
-		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{},
+		CompanyRows: rows, Plan: plan.String(), ValuedSteps: len(f.job.valued), Warnings: []string{}, Copies: []CopyRows{},
+	}
+	if !o.KeepCopies {
+		f.compareCompanies(rows)
 	}
 	return f, f.rehearse()
 }
@@ -201,6 +219,19 @@ func (o Options) twin(schema table.Schema) (circuit.Twin, error) {
 		return tw, fmt.Errorf("decay %.3g at learning rate %.3g takes more of a weight off than there is; their product is 1 at most", tw.Decay, tw.LearningRate)
 	}
 	return tw, nil
+}
+
+// deal gives every company its shards.
+func (f *federation) deal(shards, checks []table.Table, o Options) {
+	for i, shard := range shards {
+		c := newCompany(i, len(shards), i >= o.Companies-o.Local, f.seed)
+		c.training = rowsOf(shard, table.Table.AppendSigned)
+		c.validation = he.Rows{Columns: c.training.Columns}
+		if i < len(checks) {
+			c.validation = rowsOf(checks[i], table.Table.AppendSigned)
+		}
+		f.companies = append(f.companies, c)
+	}
 }
 
 // runsAway is how many intervals a margin reaches before a run is refused: the

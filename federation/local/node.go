@@ -16,14 +16,16 @@ type node struct {
 	publicKey *he.PublicKey
 	evaluator *circuit.Evaluator
 	valuer    *circuit.Valuer
+	comparer  *circuit.Comparer
 
 	blocks, validation [][]circuit.Block // by company; a local one has none
 	contributed        map[*he.Ciphertext]he.Digest
 
-	point     *he.Ciphertext   // where the next gradient is taken, at the top level
-	weights   *he.Ciphertext   // likewise
-	values    []*he.Ciphertext // of valued steps
-	remainder []*big.Int       // of the shared model
+	point     *he.Ciphertext         // where the next gradient is taken, at the top level
+	weights   *he.Ciphertext         // likewise
+	valued    []multiparty.Valuation // of valued steps, if copies are looked for
+	values    []*he.Ciphertext       // of valued steps
+	remainder []*big.Int             // of the shared model
 	model     he.Digest
 
 	ops  []circuit.Op
@@ -118,7 +120,8 @@ func (n *node) start() *he.Ciphertext {
 	return n.publicKey.EncryptZero(p.Floor(), p.LogScale(), he.PublicStream("local/zero", digest[:], n.job.id[:]))
 }
 
-// finish adds up the shares of a round, all parties' in roster order.
+// finish adds up the shares of a round, all parties' in roster order. If the
+// map leaves a model, the node keeps its public remainder.
 func (n *node) finish(id he.Digest, m *multiparty.Map, inputs []*he.Ciphertext, shares [][]byte) ([]*he.Ciphertext, error) {
 	round, err := multiparty.NewRound(n.roster, id, m, inputs)
 	if err != nil {
@@ -134,11 +137,10 @@ func (n *node) finish(id he.Digest, m *multiparty.Map, inputs []*he.Ciphertext, 
 	if err != nil {
 		return nil, err
 	}
-	n.point, n.weights = outputs[0], outputs[1]
 	if remainder != nil {
 		n.remainder = remainder
-		state := n.weights.Digest()
+		state := outputs[1].Digest()
 		n.model = he.HashParts("local/model", id[:], state[:])
 	}
-	return outputs[2:], nil
+	return outputs, nil
 }

@@ -38,11 +38,17 @@ type Report struct {
 	CompanyRows []int     `json:"company_rows"` // training rows of each company
 	SoloAUC     []float64 `json:"solo_auc"`     // exact plaintext on a company's own rows alone
 
-	Values       []float64 `json:"values"` // φ of each company, opened from its encryption
-	ValuesTwin   []float64 `json:"values_twin"`
-	ValuesBound  float64   `json:"values_bound"` // declared: |values − values_twin| stays below
-	AnswerError  float64   `json:"answer_error"` // answers against the model's own inner products
-	ReleaseError float64   `json:"release_error"`
+	Values      []float64 `json:"values"` // φ of each company, opened from its encryption
+	ValuesTwin  []float64 `json:"values_twin"`
+	ValuesBound float64   `json:"values_bound"` // declared: |values − values_twin| stays below
+	// Copies are the pairs whose updates are near-copies, one opened bit each: the
+	// later company counts with the earlier one, and its value is 0.
+	Copies       []CopyRows `json:"copies"`
+	Shares       []int64    `json:"shares"`          // of a pot, in 1/128 of it; negative: a debit
+	Noise        *Noise     `json:"noise,omitempty"` // on values
+	Audit        *Audit     `json:"audit,omitempty"`
+	AnswerError  float64    `json:"answer_error"` // answers against the model's own inner products
+	ReleaseError float64    `json:"release_error"`
 
 	SecondsCeremony float64 `json:"seconds_ceremony"`
 	SecondsEncrypt  float64 `json:"seconds_encrypt"`
@@ -50,7 +56,8 @@ type Report struct {
 	// is valued, over all of them.
 	SecondsPerStep   float64 `json:"seconds_per_step"`
 	SecondsValuation float64 `json:"seconds_valuation"` // added by valuation, all steps and the release
-	SecondsAnswers   float64 `json:"seconds_answers"`   // all queries: encrypt, answer, decrypt
+	SecondsCopies    float64 `json:"seconds_copies"`
+	SecondsAnswers   float64 `json:"seconds_answers"` // all queries: encrypt, answer, decrypt
 	SecondsTotal     float64 `json:"seconds_total"`
 
 	BytesUploaded int64 `json:"bytes_uploaded"` // blocks, updates and shares, by all companies
@@ -62,6 +69,18 @@ type Report struct {
 	OpDigests []string `json:"op_digests"`
 
 	scores []float64 // of the test rows, as decrypted
+}
+
+// A Noise is what was added to every value before it was opened, and what that
+// hides of one row in the worst case (circuit.Privacy).
+type Noise struct {
+	LogNoise    int     `json:"log_noise"` // the job's parameter
+	Deviation   float64 `json:"deviation"` // of all companies' together, in units of a value
+	Sensitivity float64 `json:"sensitivity"`
+	Epsilon     float64 `json:"epsilon"`
+	Delta       float64 `json:"delta"`
+	// DeviationForOne is what one company's noise would have to be for ε = 1.
+	DeviationForOne float64 `json:"deviation_for_one"`
 }
 
 // pace splits the time of all steps into steps as such and what valuation

@@ -3,99 +3,11 @@ package local
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/commonseal/commonseal/he"
-	"github.com/commonseal/commonseal/he/circuit"
 	"github.com/commonseal/commonseal/he/multiparty"
 )
-
-// A released describes the one release of a run, as every role derives it.
-type released struct {
-	id        he.Digest
-	seed      [32]byte // of the receiver's uniform half
-	positions []int
-	flooding  multiparty.Flooding
-}
-
-// released is the release of the values of all valued steps.
-func (f *federation) released() released {
-	width := f.job.plan.Packing.Width
-	r := released{
-		id: f.job.round("values", 0), seed: he.QuerierSeed(f.session, "receiver", 0),
-		flooding: multiparty.Flooding{Terms: len(f.job.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue},
-	}
-	for i := range f.companies {
-		r.positions = append(r.positions, circuit.ValuePosition(width, i))
-	}
-	return r
-}
-
-// parse is the release of the values and to the receiver that came as bytes.
-func (r released) parse(roster multiparty.Roster, p *he.Profile, values, receiver []byte) (*multiparty.Release, error) {
-	c, err := he.ParseCiphertext(values, p, p.MaxLevel(), 2*p.LogScale())
-	if err != nil {
-		return nil, err
-	}
-	pk, err := he.ParseQuerierKey(receiver, p, r.seed)
-	if err != nil {
-		return nil, err
-	}
-	return multiparty.NewRelease(roster, r.id, c, pk, r.positions, r.flooding)
-}
-
-// release opens the companies' values, summed over steps, to a receiver.
-func (f *federation) release(context.Context) error {
-	start := time.Now()
-	f.progress("value", 0, 1)
-	p, r := f.job.profiles.Release, f.released()
-	seed := f.seed.Derive("local/receiver")
-	sk := he.NewSecretKey(p, seed.Stream("secret"))
-	receiver := he.GenPublicKey(sk, r.seed, seed.Stream("public")).Append(nil)
-	sum := he.Add(f.node.values...)
-	values := sum.Append(nil)
-	shares := make([][]byte, len(f.companies))
-	err := f.everybody(func(c *company) error {
-		b, err := c.switchShare(r, values, receiver)
-		shares[c.index] = f.send(b)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	release, err := r.parse(f.node.roster, p, values, receiver)
-	if err != nil {
-		return err
-	}
-	parsed := make([]*multiparty.SwitchShare, len(shares))
-	for i, b := range shares {
-		if parsed[i], err = release.ParseShare(b); err != nil {
-			return err
-		}
-	}
-	switched, err := release.Finish(parsed)
-	if err != nil {
-		return err
-	}
-	if switched, err = he.ParseCiphertext(switched.Append(nil), p, p.MaxLevel(), switched.LogScale); err != nil {
-		return err
-	}
-	f.openValues(release.Open(sk, switched), f.everyKey(p).Values(sum, r.positions))
-	f.report.SecondsValuation += time.Since(start).Seconds()
-	f.progress("value", 1, 1)
-	return nil
-}
-
-// openValues turns opened coefficients into values: a coefficient is an inner
-// product over Width, in units of η.
-func (f *federation) openValues(opened, exact []float64) {
-	unit := f.job.twin.LearningRate * float64(f.job.plan.Packing.Width)
-	for i, v := range opened {
-		f.report.Values = append(f.report.Values, unit*v)
-		f.report.ReleaseError = max(f.report.ReleaseError, math.Abs(unit*(v-exact[i])))
-	}
-}
 
 // everyKey is the sum of all companies' secrets, which no deployment has.
 func (f *federation) everyKey(p *he.Profile) *he.SecretKey {
@@ -110,7 +22,7 @@ func (f *federation) everyKey(p *he.Profile) *he.SecretKey {
 func (f *federation) serve(ctx context.Context) error {
 	pairKeys := make([][]byte, len(f.companies))
 	if err := f.everybody(func(c *company) (err error) {
-		pairKeys[c.index], err = c.keepModel(f.node.model)
+		pairKeys[c.index], err = c.pairKey(f.node.model)
 		return err
 	}); err != nil {
 		return err

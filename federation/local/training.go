@@ -60,9 +60,11 @@ func (f *federation) contribute(ctx context.Context) error {
 func (f *federation) train(ctx context.Context) error {
 	train := f.job.profiles.Train
 	zero := f.node.start()
-	if _, err := f.exchange(f.job.round("start", 0), multiparty.StartMap(train, f.job.plan.Packing.Width), []*he.Ciphertext{zero}); err != nil {
+	start, err := f.exchange(f.job.round("start", 0), multiparty.StartMap(train, f.job.plan.Packing.Width), []*he.Ciphertext{zero})
+	if err != nil {
 		return err
 	}
+	f.node.point, f.node.weights = start[0], start[1]
 	steps := f.job.twin.Steps
 	var plain, valued time.Duration
 	f.progress("train", 0, steps)
@@ -82,7 +84,7 @@ func (f *federation) train(ctx context.Context) error {
 		f.progress("train", t+1, steps)
 	}
 	f.report.pace(plain, valued, steps, len(f.job.valued))
-	return nil
+	return f.everybody((*company).keepWeights)
 }
 
 // step is one gradient step: pooled companies' blocks at the node, local
@@ -132,11 +134,20 @@ func (f *federation) step(t int) error {
 		}
 		inputs = append(append(inputs, own...), n.sum(checks))
 	}
-	outputs, err := f.exchange(f.job.round("step", t), f.job.step(t), inputs)
-	if err != nil || !valued {
+	step := f.job.step(t)
+	outputs, err := f.exchange(f.job.round("step", t), step.Map(), inputs)
+	if err != nil {
 		return err
 	}
-	return n.value(outputs[0], outputs[1])
+	n.point, n.weights = outputs[0], outputs[1]
+	switch {
+	case !valued:
+		return nil
+	case step.Compare != nil:
+		n.valued = append(n.valued, step.Valuation(outputs))
+		return nil
+	}
+	return n.value(outputs[2], outputs[3])
 }
 
 // updates are the local companies' gradients, by company, and those of their

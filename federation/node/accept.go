@@ -153,7 +153,7 @@ func (n *Node) decodes(p ledger.Post) error {
 		e, _ := ledger.EpochOf(v, t.Epoch)
 		var job *replay.Job
 		if job, err = replay.NewJob(v, j, n.Profiles, multiparty.Roster{Parties: e.Parties}); err == nil {
-			_, err = job.Map(p.Step).ParseShare(b)
+			err = job.CheckShare(p.Step, b)
 		}
 	case ledger.PostPart:
 		_, _, _, err = multiparty.Describe(b)

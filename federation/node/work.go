@@ -63,6 +63,12 @@ func (n *Node) finish(ctx context.Context, v ledger.View, d federation.Finish) e
 	if err != nil {
 		return err
 	}
+	if w.job.Opens(d.Step) {
+		if _, err := n.copies(ctx, v, w); err != nil {
+			return err
+		}
+		return n.done(d)
+	}
 	round, ticket, err := n.round(ctx, v, w, d.Step)
 	if err != nil {
 		return err
@@ -204,6 +210,9 @@ func (n *Node) record(ctx context.Context, v ledger.View, d federation.Record) e
 // evaluate is step t, at the point the step before left, with local companies'
 // updates, which it notes in the record.
 func (n *Node) evaluate(ctx context.Context, v ledger.View, w *work, t uint16, r *ledger.StepRecord) (replay.Step, error) {
+	if t > w.job.Steps {
+		return w.evaluator.Compare(t, n.left(ctx, v, w))
+	}
 	point, err := n.output(ctx, v, w, t-1, 0)
 	if err != nil {
 		return replay.Step{}, err
@@ -284,8 +293,13 @@ func (n *Node) conclude(ctx context.Context, v ledger.View, d federation.Conclud
 	}
 	j, _ := ledger.JobOf(v, d.Job)
 	r := &ledger.ModelRecord{Job: j.ID, Previous: j.Last}
-	if r.Shares, err = n.said(v, w, ledger.PostShare, j.Steps); err != nil {
+	if r.Shares, err = n.said(v, w, ledger.PostShare, j.End()); err != nil {
 		return err
+	}
+	if j.Rounds > 0 {
+		if r.Copies, err = n.copies(ctx, v, w); err != nil {
+			return err
+		}
 	}
 	weights, err := n.output(ctx, v, w, j.Steps, 1)
 	if err != nil {
@@ -298,7 +312,7 @@ func (n *Node) conclude(ctx context.Context, v ledger.View, d federation.Conclud
 		return errors.New("the remainder of the model is not here")
 	}
 	r.Remainder = rest.Blob
-	values, ops, err := n.values(ctx, v, w, j)
+	values, ops, err := n.values(ctx, v, w, r.Copies)
 	if err != nil {
 		return err
 	}
@@ -319,25 +333,12 @@ func (n *Node) conclude(ctx context.Context, v ledger.View, d federation.Conclud
 
 // values is the sum of the companies' encrypted values over the valued steps,
 // nil if there are none or the key epoch's budget of releases is spent.
-func (n *Node) values(ctx context.Context, v ledger.View, w *work, j *ledger.Job) (*he.Ciphertext, []circuit.Op, error) {
+func (n *Node) values(ctx context.Context, v ledger.View, w *work, copies []ledger.Pair) (*he.Ciphertext, []circuit.Op, error) {
 	e, _ := ledger.EpochOf(v, w.job.Task.Epoch)
 	if e.Releases >= ledger.GenesisOf(v).Releases {
 		return nil, nil, nil
 	}
-	var updates, directions []*he.Ciphertext
-	for _, t := range j.Valued {
-		if !w.job.IsValued(t) {
-			continue
-		}
-		for i, to := range []*[]*he.Ciphertext{&updates, &directions} {
-			c, err := n.output(ctx, v, w, t, 2+i)
-			if err != nil {
-				return nil, nil, err
-			}
-			*to = append(*to, c)
-		}
-	}
-	return w.evaluator.Values(updates, directions)
+	return w.evaluator.Values(n.left(ctx, v, w), copies)
 }
 
 // openValues adds up the shares of the release and records what it opens.
@@ -360,7 +361,7 @@ func (n *Node) openValues(ctx context.Context, v ledger.View, d federation.OpenV
 	if err != nil {
 		return err
 	}
-	release, err := w.job.Release(ticket, values)
+	release, err := w.job.Release(ticket, values, m.Copies)
 	if err != nil {
 		return err
 	}
@@ -383,6 +384,6 @@ func (n *Node) openValues(ctx context.Context, v ledger.View, d federation.OpenV
 		return err
 	}
 	receiver, _ := w.job.Receiver()
-	record.Values = w.job.Opened(release.Open(receiver, switched))
+	record.Values = w.job.Opened(release.Open(receiver, switched), m.Copies)
 	return n.submit(ctx, record)
 }

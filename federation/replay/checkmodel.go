@@ -68,30 +68,23 @@ func (c *Checker) checkValues(record *ledger.ModelRecord, wrong func(string, ...
 	if c.public.Release == nil {
 		return errors.New("values are checked with keys of the release profile, which are not recalled")
 	}
-	var updates, directions []*he.Ciphertext
-	for step := uint16(1); step <= c.job.Steps; step++ {
-		if !c.step.IsValued(step) {
-			continue
-		}
+	left := func(step uint16) ([]*he.Ciphertext, error) {
 		shares := record.Shares
-		if step < c.job.Steps {
+		if step < c.job.End() {
 			_, next, err := Ticketed(c.View, c.job.ID, step+1)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			shares = next.Shares
 		}
-		left, _, err := c.added(step, shares, wrong)
-		if err != nil {
-			return err
-		}
-		updates, directions = append(updates, left[2]), append(directions, left[3])
+		out, _, err := c.added(step, shares, wrong)
+		return out, err
 	}
 	ev, err := NewEvaluator(c.step, c.public.Public, c.public.Train, c.public.Release)
 	if err != nil {
 		return err
 	}
-	sum, ops, err := ev.Values(updates, directions)
+	sum, ops, err := ev.Values(left, record.Copies)
 	switch {
 	case err != nil:
 		return err

@@ -27,6 +27,9 @@ type Job struct {
 	Rows, Validation int // of all companies
 	twin             circuit.Twin
 	valued           []uint16
+	compare          *multiparty.Comparison // nil: contributions are not compared
+	noise            uint8                  // on values
+	order            []uint64               // in which companies contributed
 }
 
 // TaskPlan is how a task whose parties have all consented packs rows and which
@@ -71,11 +74,15 @@ func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multipart
 		return nil, fmt.Errorf("task %s was packed as %+v, but its rows lead to %+v; compare versions", t.Name, t.Packing, Packing(plan))
 	}
 	rows, validation := t.Rows()
-	return &Job{
+	derived := &Job{
 		ID: j.ID, Task: *t, Steps: j.Steps, Profiles: profiles, Roster: roster, Plan: plan,
-		Rows: int(rows), Validation: int(validation), valued: j.Valued,
+		Rows: int(rows), Validation: int(validation), valued: j.Valued, noise: j.Noise, order: ledger.Order(v, t.ID, roster.Parties),
 		twin: circuit.Twin{LearningRate: Rate(j.LearningRate), Decay: Rate(j.Decay), Steps: int(j.Steps), Columns: j.Width(t), Trains: j.Trains(t)},
-	}, nil
+	}
+	if j.Rounds > 0 {
+		return derived, derived.comparing(j)
+	}
+	return derived, nil
 }
 
 // Rate is what units of 2^-32 on the ledger come to, of a learning rate or a
@@ -107,6 +114,14 @@ func (j *Job) Map(step uint16) *multiparty.Map {
 	if step == 0 {
 		return multiparty.StartMap(j.Profiles.Train, j.Plan.Packing.Width)
 	}
+	if step > j.Steps {
+		return j.compareMap(step)
+	}
+	return j.step(step).Map()
+}
+
+// step is a gradient step.
+func (j *Job) step(step uint16) multiparty.TrainingStep {
 	s := multiparty.TrainingStep{
 		Train: j.Profiles.Train, Release: j.Profiles.Release, Width: j.Plan.Packing.Width, Rows: j.Rows,
 		LearningRate: j.twin.LearningRate, Decay: j.twin.Decay, Trains: j.twin.Trains, Momentum: circuit.Momentum(int(step) - 1),
@@ -114,9 +129,9 @@ func (j *Job) Map(step uint16) *multiparty.Map {
 		Shared: step == j.Steps,
 	}
 	if j.IsValued(step) {
-		s.Valued, s.ValidationRows = j.Roster.N(), j.Validation
+		s.Valued, s.ValidationRows, s.Compare = j.Roster.N(), j.Validation, j.compare
 	}
-	return s.Map()
+	return s
 }
 
 // ErrInputs says that a ticket's record and what is at hand are of different
@@ -181,19 +196,29 @@ func (j *Job) Receiver() (*he.SecretKey, *he.PublicKey) {
 	return sk, he.GenPublicKey(sk, he.QuerierSeed(j.Roster.Session, "values", 0), seed.Stream("public"))
 }
 
-// Release is the opening of the companies' values under a ticket.
-func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext) (*multiparty.Release, error) {
+// Release is the opening of the companies' values under a ticket, but for those
+// of copies.
+func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext, copies []ledger.Pair) (*multiparty.Release, error) {
 	if ticket.Job != j.ID || len(ticket.C1s) != 1 || values.C1Digest() != ticket.C1s[0] {
 		return nil, ErrInputs
 	}
 	width := j.Plan.Packing.Width
 	var positions []int
-	for i := range j.Roster.N() {
-		positions = append(positions, circuit.ValuePosition(width, i))
+	for i, copied := range ledger.Copied(copies, j.order) {
+		if !copied {
+			positions = append(positions, circuit.ValuePosition(width, i))
+		}
 	}
 	_, receiver := j.Receiver()
 	flooding := multiparty.Flooding{Terms: len(j.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue}
-	return multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+	if j.compare != nil { // a direction is a sum of outputs of maps: its product is one for each
+		flooding.Terms *= 1 + len(positions)
+	}
+	release, err := multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+	if err != nil || j.noise == 0 {
+		return release, err
+	}
+	return release.WithNoise(int(j.noise))
 }
 
 // ParseValues decodes the sum of the companies' encrypted values.
@@ -203,11 +228,15 @@ func (j *Job) ParseValues(b []byte) (*he.Ciphertext, error) {
 }
 
 // Opened turns opened coefficients into values in units of 2^-32: a coefficient
-// is an inner product over Width, in units of η.
-func (j *Job) Opened(coefficients []float64) []int64 {
-	out := make([]int64, len(coefficients))
-	for i, c := range coefficients {
-		out[i] = int64(math.Round(math.Ldexp(c*j.twin.LearningRate*float64(j.Plan.Packing.Width), 32)))
+// is an inner product over Width, in units of η. A copy has none.
+func (j *Job) Opened(coefficients []float64, copies []ledger.Pair) []int64 {
+	out := make([]int64, j.Roster.N())
+	for i, copied := range ledger.Copied(copies, j.order) {
+		if copied {
+			continue
+		}
+		out[i] = int64(math.Round(math.Ldexp(coefficients[0]*j.twin.LearningRate*float64(j.Plan.Packing.Width), 32)))
+		coefficients = coefficients[1:]
 	}
 	return out
 }

@@ -12,12 +12,13 @@ import (
 // An Evaluator evaluates a job's steps on contributions. It is used by one
 // goroutine and holds all of them, parsed.
 type Evaluator struct {
-	job    *Job
-	public *he.PublicKey
-	steps  *circuit.Evaluator
-	values *circuit.Valuer
-	blocks map[ledger.ContributionKind][][]circuit.Block // by company, in roster order
-	digest map[*he.Ciphertext]ledger.Digest              // of contributions, hashed once
+	job     *Job
+	public  *he.PublicKey
+	steps   *circuit.Evaluator
+	values  *circuit.Valuer
+	compare *circuit.Comparer
+	blocks  map[ledger.ContributionKind][][]circuit.Block // by company, in roster order
+	digest  map[*he.Ciphertext]ledger.Digest              // of contributions, hashed once
 }
 
 // NewEvaluator takes the keys of the job's task. Without those of the release
@@ -29,7 +30,7 @@ func NewEvaluator(job *Job, public *he.PublicKey, train, release *he.EvaluationK
 	}
 	n := job.Roster.N()
 	e := &Evaluator{
-		job: job, public: public, steps: steps, digest: map[*he.Ciphertext]ledger.Digest{},
+		job: job, public: public, steps: steps, compare: circuit.NewComparer(train), digest: map[*he.Ciphertext]ledger.Digest{},
 		blocks: map[ledger.ContributionKind][][]circuit.Block{ledger.Training: make([][]circuit.Block, n), ledger.Validation: make([][]circuit.Block, n)},
 	}
 	if release != nil {
@@ -174,9 +175,28 @@ func (e *Evaluator) sum(out *Step, xs []*he.Ciphertext) *he.Ciphertext {
 	return sum
 }
 
-// Values are the companies' encrypted values summed over the valued steps, whose
-// maps left updates and directions; nil if no step is valued.
-func (e *Evaluator) Values(updates, directions []*he.Ciphertext) (*he.Ciphertext, []circuit.Op, error) {
+// Values are the companies' encrypted values summed over the valued steps, from
+// what their maps left; nil if no step is valued. Copies do not count.
+func (e *Evaluator) Values(left Left, copies []ledger.Pair) (*he.Ciphertext, []circuit.Op, error) {
+	if e.job.compare != nil {
+		return e.mergedValues(left, copies)
+	}
+	var updates, directions []*he.Ciphertext
+	for _, t := range e.job.valued {
+		if !e.job.IsValued(t) {
+			continue
+		}
+		outputs, err := left(t)
+		if err != nil {
+			return nil, nil, err
+		}
+		updates, directions = append(updates, outputs[2]), append(directions, outputs[3])
+	}
+	return e.sumValues(updates, directions)
+}
+
+// sumValues are the values of steps, each with its updates and its direction.
+func (e *Evaluator) sumValues(updates, directions []*he.Ciphertext) (*he.Ciphertext, []circuit.Op, error) {
 	var out Step
 	var terms []*he.Ciphertext
 	for i := range updates {
@@ -209,5 +229,5 @@ func (s *Step) note(op circuit.Op, inputs, outputs []*he.Ciphertext) {
 // Replayer does recorded operations of the job again; blob gives what is named
 // by digest.
 func (e *Evaluator) Replayer(blob func(ledger.Digest) ([]byte, error)) *circuit.Replayer {
-	return &circuit.Replayer{Steps: e.steps, Values: e.values, Blob: blob}
+	return &circuit.Replayer{Steps: e.steps, Values: e.values, Copies: e.compare, Blob: blob}
 }

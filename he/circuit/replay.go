@@ -19,6 +19,11 @@ const (
 	OpSum      OpKind = 2 // ciphertexts → their sum
 	OpValue    OpKind = 3 // updates, direction → values
 	OpTotal    OpKind = 4 // values of several steps → their sum
+	OpGram     OpKind = 5 // rows and columns of every valued step, in turn → their products' sum
+	OpCross    OpKind = 6 // x, y, z → x² − y·z
+	OpSharpen  OpKind = 7 // x → the sign polynomial of round Interval
+	OpBoth     OpKind = 8 // halves of two signs → their bits
+	OpDirect   OpKind = 9 // g and −u/2 of those that count → the direction
 )
 
 // An Op is one recorded operation: what went in and what came out, by digest
@@ -103,6 +108,7 @@ func (e *ReplayError) Error() string {
 type Replayer struct {
 	Steps  *Evaluator
 	Values *Valuer
+	Copies *Comparer // nil if no copies are looked for
 	// Blob is the encoding of a ciphertext by its digest.
 	Blob func(he.Digest) ([]byte, error)
 
@@ -178,9 +184,47 @@ func (r *Replayer) compute(op Op) ([]*he.Ciphertext, error) {
 		}
 		v, err := r.Values.Value(cs[0], cs[1])
 		return []*he.Ciphertext{v}, err
+	case OpGram, OpCross, OpSharpen, OpBoth, OpDirect:
+		c, err := r.compare(op)
+		return []*he.Ciphertext{c}, err
 	default:
 		return nil, fmt.Errorf("operation %d is not known here; is the record newer?", op.Kind)
 	}
+}
+
+// compare does an operation of the near-copy test again. All operands are fresh
+// outputs of maps.
+func (r *Replayer) compare(op Op) (*he.Ciphertext, error) {
+	if r.Copies == nil {
+		return nil, fmt.Errorf("operation %d of a job that looks for no copies", op.Kind)
+	}
+	p := r.Copies.profile
+	if op.Kind == OpBoth || op.Kind == OpDirect {
+		p = r.Values.profile
+	}
+	cs, err := r.fetch(op.Inputs, p, p.MaxLevel(), p.LogScale())
+	if err != nil {
+		return nil, err
+	}
+	operands := map[OpKind]int{OpGram: len(cs) / 2 * 2, OpCross: 3, OpSharpen: 1, OpBoth: 2, OpDirect: max(1, len(cs))}
+	if n := operands[op.Kind]; len(cs) != n {
+		return nil, fmt.Errorf("operation %d of %d ciphertexts; it takes %d", op.Kind, len(cs), n)
+	}
+	switch op.Kind {
+	case OpCross:
+		return r.Copies.Cross(cs[0], cs[1], cs[2])
+	case OpSharpen:
+		return r.Copies.Sharpen(cs[0], op.Interval)
+	case OpBoth:
+		return r.Values.Both(cs[0], cs[1])
+	case OpDirect:
+		return he.Add(cs...), nil
+	}
+	var rows, columns []*he.Ciphertext
+	for t := 0; t < len(cs); t += 2 {
+		rows, columns = append(rows, cs[t]), append(columns, cs[t+1])
+	}
+	return r.Copies.Gram(rows, columns)
 }
 
 func (r *Replayer) gradient(op Op) ([]*he.Ciphertext, error) {

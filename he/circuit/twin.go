@@ -59,8 +59,14 @@ type Trained struct {
 }
 
 // Train runs all steps from zero over the companies' rows.
-func (tw Twin) Train(companies []he.Rows) (out Trained) {
-	d, n := companies[0].Columns, rowCount(companies)
+func (tw Twin) Train(companies []he.Rows) Trained {
+	return tw.TrainAmong(companies, rowCount(companies))
+}
+
+// TrainAmong is Train with gradients over n rows, of which companies that are left
+// out hold some: the same steps without their gradients.
+func (tw Twin) TrainAmong(companies []he.Rows, n int) (out Trained) {
+	d := tw.Columns
 	v, w := make([]float64, d), make([]float64, d)
 	for t := range tw.Steps {
 		out.Points = append(out.Points, append([]float64(nil), v...))
@@ -79,6 +85,16 @@ func (tw Twin) Train(companies []he.Rows) (out Trained) {
 	}
 	out.Weights = w
 	return out
+}
+
+// Loss is the mean logistic loss ln(1 + exp(−m)) over rows at weights w.
+func (tw Twin) Loss(w []float64, rows []he.Rows) (sum float64) {
+	for _, z := range rows {
+		for i := range z.Len() {
+			sum += math.Log1p(math.Exp(-floats.Dot(z.Row(i), w)))
+		}
+	}
+	return sum / float64(rowCount(rows))
 }
 
 // Scores are the inner products of rows with the weights.

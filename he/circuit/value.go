@@ -5,7 +5,6 @@ import (
 
 	"github.com/commonseal/commonseal/he"
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
-	"github.com/tuneinsight/lattigo/v5/ring"
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -35,17 +34,8 @@ func (v *Valuer) Value(updates, direction *he.Ciphertext) (*he.Ciphertext, error
 			return nil, fmt.Errorf("a value's operand is at level %d and scale 2^%d of %s; it takes the top level and scale of %s", c.Level(), c.LogScale, c.Profile.Name(), v.profile.Name())
 		}
 	}
-	r := v.profile.RingQ(v.profile.MaxLevel())
-	out := he.NewCiphertext(v.profile, v.profile.MaxLevel(), 2*v.profile.LogScale())
-	square := r.NewPoly()
-	r.MulCoeffsBarrett(updates.C1, direction.C1, square)
-	relin := &rlwe.Ciphertext{Element: rlwe.Element[ring.Poly]{Value: []ring.Poly{out.C0, out.C1}, MetaData: &rlwe.MetaData{}}}
-	relin.IsNTT = true
-	v.eval.GadgetProduct(v.profile.MaxLevel(), square, &v.keys.Relin.GadgetCiphertext, relin)
-	r.MulCoeffsBarrettThenAdd(updates.C0, direction.C0, out.C0)
-	r.MulCoeffsBarrettThenAdd(updates.C0, direction.C1, out.C1)
-	r.MulCoeffsBarrettThenAdd(updates.C1, direction.C0, out.C1)
-	return out, nil
+	out := relinearised(v.profile, v.keys, v.eval, pair{updates.C0, updates.C1}, pair{direction.C0, direction.C1})
+	return &he.Ciphertext{Profile: v.profile, LogScale: 2 * v.profile.LogScale(), C0: out[0], C1: out[1]}, nil
 }
 
 // LogValue bounds a kept coefficient of an update in units of η, doubled, and of
@@ -73,12 +63,21 @@ func ValuedSteps(steps int) map[int]bool {
 // exact Shapley value of the loss decrease's quadratic lower bound, with
 // curvature 1/η (INCENTIVES §2: the quotient form).
 func (tw Twin) Values(w []float64, interval int, companies, validation []he.Rows) []float64 {
+	return tw.MergedValues(w, interval, companies, validation, nil)
+}
+
+// MergedValues are Values of the companies that are not marked as copies: a copy
+// counts as if it had no update, in U too, and earns nothing. Means are over all
+// companies' rows still, which trained the model.
+func (tw Twin) MergedValues(w []float64, interval int, companies, validation []he.Rows, copies map[int]bool) []float64 {
 	n, m := rowCount(companies), rowCount(validation)
 	direction := make([]float64, len(w)) // g − U/2η, U in units of η
 	updates := make([][]float64, len(companies))
 	for i, z := range companies {
 		updates[i], _ = tw.Gradient(w, interval, z, 1/float64(n))
-		floats.AddScaled(direction, -0.5, updates[i])
+		if !copies[i] {
+			floats.AddScaled(direction, -0.5, updates[i])
+		}
 	}
 	for _, z := range validation {
 		g, _ := tw.Gradient(w, interval, z, 1/float64(m))
@@ -86,7 +85,9 @@ func (tw Twin) Values(w []float64, interval int, companies, validation []he.Rows
 	}
 	out := make([]float64, len(companies))
 	for i, u := range updates {
-		out[i] = tw.LearningRate * floats.Dot(u, direction)
+		if !copies[i] {
+			out[i] = tw.LearningRate * floats.Dot(u, direction)
+		}
 	}
 	return out
 }

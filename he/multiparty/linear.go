@@ -17,6 +17,9 @@ type placed struct {
 // places puts terms together, in the order of each place's first.
 func places(terms []Term) (out []placed) {
 	for _, t := range terms {
+		if t.Period > 0 {
+			continue // it goes to its slot by itself
+		}
 		at := slices.IndexFunc(out, func(p placed) bool {
 			return p.offset == t.Offset && p.stride == t.Stride && p.double == t.Double && (p.slots == nil) == (t.Slots == nil) && slices.Equal(p.slots, t.Slots)
 		})
@@ -61,12 +64,27 @@ func (m *Map) linear(terms []Term, logScale int, kept [][]*big.Int) map[int]*big
 			out[at].Add(out[at], v)
 		}
 	}
+	m.toSlots(terms, logScale, kept, out)
 	return out
+}
+
+// toSlots adds the terms that [ToSlot] made.
+func (m *Map) toSlots(terms []Term, logScale int, kept [][]*big.Int, out map[int]*big.Int) {
+	var cos []*big.Int // of the slots' period
+	for _, t := range terms {
+		if t.Period == 0 {
+			continue
+		}
+		if len(cos) != 4*t.Period {
+			cos = twiceCosines(t.Period)
+		}
+		t.spread(new(big.Int).Mul(kept[t.Input][t.Kept], t.fixed(m, logScale)), cos, out)
+	}
 }
 
 // flags say in a map's digest how a term is applied, beside its numbers.
 func (t Term) flags() int {
-	return int(flag(t.Double)) | int(flag(t.Slots != nil))<<1
+	return int(flag(t.Double)) | int(flag(t.Slots != nil))<<1 | int(flag(t.Period > 0))<<2
 }
 
 func flag(b bool) byte {

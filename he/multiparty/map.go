@@ -42,36 +42,6 @@ type Output struct {
 	Terms   []Term
 }
 
-// A Term adds Factor times kept coefficient k of an input to coefficient
-// Offset + k·Stride of the output. Double takes twice the factor for k >= 1:
-// those coefficients stand for X^k + X^-k, coefficient 0 for 1 alone. Slots, unless
-// nil, says of each of the Width slots whether it goes through; the others are zero
-// in what is added.
-type Term struct {
-	Input          int
-	Factor         float64
-	Offset, Stride int
-	Double         bool
-	Slots          []bool
-}
-
-// Periodic is the term that makes a periodic vector of a periodic vector, or
-// of a trace: kept coefficient to kept coefficient.
-func Periodic(p *he.Profile, width, input int, factor float64) Term {
-	return Term{Input: input, Factor: factor, Stride: p.TraceStride(width)}
-}
-
-// factorBits is the fixed point of factors.
-const factorBits = 96
-
-// fixed is the term's factor from the input's scale to logScale, over
-// 2^factorBits.
-func (t Term) fixed(m *Map, logScale int) *big.Int {
-	f := new(big.Float).SetPrec(64).SetFloat64(t.Factor)
-	n, _ := f.SetMantExp(f, factorBits+logScale-m.Inputs[t.Input].LogScale).Int(nil)
-	return n
-}
-
 // Digest identifies the map.
 func (m *Map) Digest() he.Digest {
 	var b []byte
@@ -86,6 +56,9 @@ func (m *Map) Digest() he.Digest {
 			num(t.Input, t.Offset, t.Stride)
 			b = binary.BigEndian.AppendUint64(b, math.Float64bits(t.Factor))
 			num(t.flags())
+			if t.Period > 0 {
+				num(t.Period, t.Kept, t.Slot)
+			}
 			for _, in := range t.Slots {
 				b = append(b, flag(in))
 			}

@@ -18,6 +18,7 @@ type Release struct {
 	receiver   *he.PublicKey
 	answers    []int
 	logSigma   int
+	logNoise   int // 0: none
 	request    he.Digest
 	off        releaseDefences
 }
@@ -98,6 +99,13 @@ func (r *Release) ParseShare(b []byte) (*SwitchShare, error) {
 	return &SwitchShare{o}, nil
 }
 
+// CheckSwitchShare holds bytes to the form of a share of any release of the
+// profile. The error is a [*he.DecodeError].
+func CheckSwitchShare(b []byte, release *he.Profile) error {
+	_, err := he.ParseObject(b, he.KindSwitchShare, release)
+	return err
+}
+
 // GenShare is this party's share,
 //
 //	h0 = s_i·c1 + u·b + flood_i + cover_i,  h1 = u·a + e1
@@ -143,6 +151,9 @@ func (r *Release) cover(seed he.Seed) ring.Poly {
 	if !r.off.flood {
 		seed.Stream("switch/flood", r.request[:]).AddFlood(ringQ, r.logSigma, flood)
 	}
+	if r.logNoise > 0 {
+		seed.Stream("switch/noise", r.request[:]).AddFlood(ringQ, r.ciphertext.LogScale-r.logNoise, flood)
+	}
 	for i, row := range flood.Coeffs {
 		for k, at := range r.answers {
 			out.Coeffs[i][at] = row[k]
@@ -173,3 +184,22 @@ func (r *Release) Finish(shares []*SwitchShare) (*he.Ciphertext, error) {
 func (r *Release) Open(receiver *he.SecretKey, out *he.Ciphertext) []float64 {
 	return receiver.Values(out, r.answers)
 }
+
+// WithNoise is the release with privacy noise: every party adds a discrete
+// Gaussian of its own to every answer, of deviation 2^-logNoise, before anything
+// is opened. A party's alone is what the others, who know their own, are held
+// off by; an answer is off by √n times it. It is bound to the request, so that a
+// repeat adds the same. Exact (law L8), for logNoise from 6 to 64.
+func (r *Release) WithNoise(logNoise int) (*Release, error) {
+	if logNoise < minLogNoise || logNoise > maxLogNoise {
+		return nil, &ReleaseError{fmt.Sprintf("noise of deviation 2^-%d; it is 2^-%d to 2^-%d", logNoise, maxLogNoise, minLogNoise)}
+	}
+	out := *r
+	out.logNoise = logNoise
+	out.request = he.HashParts("switch/noisy", r.request[:], indices([]int{logNoise}))
+	return &out, nil
+}
+
+// The largest noise is what the sampler draws at the scale of a product, 2^190
+// of 2^196; the smallest is far below the flooding.
+const minLogNoise, maxLogNoise = 6, 64

@@ -27,6 +27,10 @@ type TrainingStep struct {
 	Valued         int     // companies whose updates are kept apart, 0: not valued
 	ValidationRows int     // of a valued step
 	Shared         bool    // leave shares of the model: the last step
+	// Compare, of a valued step, leaves out the direction, which is known when
+	// copies are, and leaves what it is made of and what finds copies
+	// ([TrainingStep.Valuation]); nil: updates and direction.
+	Compare *Comparison
 }
 
 // Map is the step's map. The weights and the point of columns that do not train
@@ -59,7 +63,12 @@ func (s TrainingStep) Map() *Map {
 	m.Outputs = []Output{{s.Train, ahead}, {s.Train, next}}
 	if s.Valued > 0 {
 		m.Inputs = append(m.Inputs, gradient)
-		m.Outputs = append(m.Outputs, s.updates(), s.direction())
+		m.Outputs = append(m.Outputs, s.updates())
+		if s.Compare == nil {
+			m.Outputs = append(m.Outputs, s.direction())
+		} else {
+			m.Outputs = append(append(m.Outputs, s.parts()...), s.Compare.outputs(s.mean(s.Rows), s.slots())...)
+		}
 	}
 	if s.Shared {
 		weights := slices.Clone(next)
@@ -117,6 +126,32 @@ func (s TrainingStep) direction() Output {
 	}
 	out.Terms = append(out.Terms, Term{Input: 2 + s.Valued, Factor: s.mean(s.ValidationRows), Stride: 1, Slots: s.slots()})
 	return out
+}
+
+// parts are g and −u_i/2 for each company: with the −u_i/2 of those that count, g
+// adds up to the direction.
+func (s TrainingStep) parts() []Output {
+	out := []Output{{Profile: s.Release, Terms: []Term{{Input: 2 + s.Valued, Factor: s.mean(s.ValidationRows), Stride: 1, Slots: s.slots()}}}}
+	for i := range s.Valued {
+		out = append(out, Output{Profile: s.Release, Terms: []Term{{Input: 2 + i, Factor: -s.mean(s.Rows) / 2, Stride: 1, Slots: s.slots()}}})
+	}
+	return out
+}
+
+// A Valuation is what a valued step leaves for later if copies are looked for.
+type Valuation struct {
+	Updates  *he.Ciphertext   // of all companies, release profile
+	Gradient *he.Ciphertext   // of the validation rows, likewise
+	Halves   []*he.Ciphertext // −u_i/2 of each company, likewise
+	Rows     *he.Ciphertext   // of the comparison
+	Columns  []*he.Ciphertext // likewise
+}
+
+// Valuation names the outputs of a step's map, beside point and weights.
+func (s TrainingStep) Valuation(outputs []*he.Ciphertext) Valuation {
+	rest := outputs[2:]
+	rows := 2 + s.Valued
+	return Valuation{Updates: rest[0], Gradient: rest[1], Halves: rest[2:rows], Rows: rest[rows], Columns: rest[rows+1:]}
 }
 
 // StartMap is the map of step 0's state: from an encryption of zero to a point

@@ -111,7 +111,7 @@ func NewEpoch(chain string, st *ledger.Settlement) (Epoch, error) {
 	for _, m := range st.Models {
 		x := Model{Model: hexOf(m.Model), Peer: m.Peer, Owner: m.Owner, Values: m.Values, Consensus: m.Consensus, Incentive: m.Incentive}
 		for _, p := range m.Copies {
-			x.Copies = append(x.Copies, [2]int{int(p.A), int(p.B)})
+			x.Copies = append(x.Copies, [2]int{int(p.First), int(p.Second)})
 		}
 		out.Models = append(out.Models, x)
 	}

@@ -29,7 +29,7 @@ func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
 			}
 		}
 		if r.IntN(2) > 0 {
-			m.Copies = []ledger.Pair{{A: 0, B: 1}}
+			m.Copies = []ledger.Pair{{First: 0, Second: 1}}
 		}
 		st.Models = append(st.Models, m)
 	}

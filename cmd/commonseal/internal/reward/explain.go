@@ -137,7 +137,7 @@ func (s *Story) provider() {
 		}
 		note := ""
 		for _, c := range m.Copies {
-			if a, b := int(c.A), int(c.B); a == i || b == i {
+			if a, b := int(c.First), int(c.Second); a == i || b == i {
 				note = fmt.Sprintf("; near-copies of %s's rows: who contributed first counts", s.st.Roster[a+b-i])
 			}
 		}

@@ -28,7 +28,7 @@ func settlement(t *testing.T) *ledger.Settlement {
 			{Name: "cal", Owner: "Cal Ltd", Stake: 1000, Weights: ranks(1, 9)}},
 		Models: []ledger.Ranked{
 			{Model: first, Peer: "peer", Owner: "Peer GmbH", Values: []int64{3 << 30, 1 << 30, -1 << 29}},
-			{Model: second, Peer: "cal", Owner: "Cal Ltd", Values: []int64{1 << 30, 1 << 30, 1 << 30}, Copies: []ledger.Pair{{A: 0, B: 2}}}}}
+			{Model: second, Peer: "cal", Owner: "Cal Ltd", Values: []int64{1 << 30, 1 << 30, 1 << 30}, Copies: []ledger.Pair{{First: 0, Second: 2}}}}}
 	again, _, err := st.Recompute()
 	if err != nil {
 		t.Fatal(err)

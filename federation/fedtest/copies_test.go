@@ -1,0 +1,68 @@
+package fedtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/commonseal/commonseal/federation/agent"
+	"github.com/commonseal/commonseal/federation/replay"
+	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/he/hetest"
+	"github.com/commonseal/commonseal/ledger"
+)
+
+// copying has the last company, which stays local, bring the first one's rows.
+func copying(company string) agent.Policy {
+	whose, validation := company, 0.0
+	switch company {
+	case "cal":
+		whose = "ann"
+	case "bob":
+		validation = 0.3
+	}
+	return agent.Policy{Tasks: map[string]agent.TaskPolicy{"churn": {
+		Rows:  func(s table.Schema) (table.Table, error) { return s.Read(strings.NewReader(rows(whose)), company) },
+		Local: company == "cal", Validation: validation,
+	}}}
+}
+
+// TestCopiesAreMerged compares companies in processes: the copy is on the ledger
+// and earns nothing, whether witnesses replay every round or a quorum is
+// believed, and whatever is lost or crashes on the way.
+func TestCopiesAreMerged(t *testing.T) {
+	found := func(seed uint64, faults bool, mode ledger.Mode) *World {
+		w, err := New(Options{Profiles: hetest.Profiles(t), Seed: seed, Faults: faults, Policy: copying, Mode: mode})
+		must(t, err)
+		return bring(t, w)
+	}
+	brought := found(0, false, ledger.Quorum)
+	want := trainComparing(t, branch(t, brought, 0, false), replay.CompareRounds)
+	if !slices.Equal(want.Copies, []ledger.Pair{{First: 0, Second: 2}}) {
+		t.Errorf("copies %v, want the third of the first", want.Copies)
+	}
+	if len(want.Opened) != 3 || want.Opened[2] != 0 || want.Opened[0] <= 0 {
+		t.Errorf("values %v; the third company is a copy", want.Opened)
+	}
+	alone := train(t, branch(t, brought, 0, false))
+	if alone.State != want.State && len(alone.Opened) != 3 {
+		t.Errorf("without comparing, values %v", alone.Opened)
+	}
+	if alone.Opened[2] <= 0 {
+		t.Errorf("a copy that is not looked for is worth %d", alone.Opened[2])
+	}
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
+		w := branch(t, brought, seed+1, true)
+		got := trainComparing(t, w, replay.CompareRounds)
+		compare(t, got, want, w)
+		if !slices.Equal(got.Copies, want.Copies) {
+			t.Errorf("seed %d: copies %v, the quiet world's are %v", w.Seed, got.Copies, want.Copies)
+		}
+	}
+	strict := found(0, false, ledger.Strict)
+	compare(t, trainComparing(t, strict, replay.CompareRounds), want, strict)
+}
