@@ -210,7 +210,7 @@ func (a *Agent) opening(ctx context.Context, v ledger.View, d federation.Opening
 	if err := a.intact(v, w.keys); err != nil {
 		return false, err
 	}
-	if err := a.named(w.keys, j.ID, j.Steps, record.Shares); err != nil {
+	if err := a.named(w.keys, j.ID, j.End(), record.Shares); err != nil {
 		return false, err
 	}
 	if isStrict(v) {

@@ -81,7 +81,7 @@ func (a *Agent) serve(ctx context.Context, v ledger.View, d federation.Serve) (b
 	}
 	if j, ok := ledger.JobOf(v, m.Job); ok {
 		if record := concluded(v, j); record != nil {
-			if err := a.named(keys, j.ID, j.Steps, record.Shares); err != nil {
+			if err := a.named(keys, j.ID, j.End(), record.Shares); err != nil {
 				return false, err
 			}
 		}

@@ -97,7 +97,7 @@ func train(tb testing.TB, from *fedtest.World, forge func(w *fedtest.World, from
 	if forge != nil {
 		w.Forge = func(from string, b ledger.Body) ledger.Body { return forge(w, from, b) }
 	}
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
 	must(tb, w.Record(ctx, "peer", open))
 	out := &trained{World: w, profiles: w.Profiles, job: ledger.JobID("peer", open)}
 	must(tb, w.Until(ctx, 8000, func(v ledger.View) bool {

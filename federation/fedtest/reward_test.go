@@ -36,7 +36,7 @@ func rich(t *testing.T) (*World, []ledger.Digest) {
 	ctx := context.Background()
 	var jobs []ledger.Digest
 	for _, rate := range []float64{0.25, 2} {
-		open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Steps: 2, LearningRate: replay.FixedRate(rate), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
+		open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: 2, LearningRate: replay.FixedRate(rate), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
 		must(t, w.Record(ctx, "peer", open))
 		jobs = append(jobs, ledger.JobID("peer", open))
 	}

@@ -66,7 +66,10 @@ func (tw Twin) Train(companies []he.Rows) Trained {
 // TrainAmong is Train with gradients over n rows, of which companies that are left
 // out hold some: the same steps without their gradients.
 func (tw Twin) TrainAmong(companies []he.Rows, n int) (out Trained) {
-	d := tw.Columns
+	d := tw.Columns // companies may be none
+	if tw.Trains != nil {
+		d = len(tw.Trains)
+	}
 	v, w := make([]float64, d), make([]float64, d)
 	for t := range tw.Steps {
 		out.Points = append(out.Points, append([]float64(nil), v...))
