@@ -42,7 +42,10 @@ func TestChallengeUpheld(t *testing.T) {
 	}
 	w.refused(WrongState, "v4", &Verdict{job, 1, false})
 	w.must("ann", admitQuinn())
-	w.refused(WrongState, "north", &Usage{1, []Used{{"quinn", model, 1, d("q")}}})
+	if _, r := AskedOf(w.state, model); r.Code != WrongState {
+		t.Errorf("a refuted model answers: %+v", r)
+	}
+	w.must("north", &Usage{1, []Used{{"quinn", model, 1, d("q")}}}) // what it answered before
 }
 
 func TestChallengeRejected(t *testing.T) {

@@ -169,7 +169,7 @@ func (s *state) answers(node string, q *Querier, model Digest) Result {
 	switch {
 	case q.Task != m.Task:
 		return refuse(Forbidden, "%s was admitted to another task than model %x is of", q.Name, model[:6])
-	case !m.Served():
+	case len(m.Waiting) > 0: // one that was refuted since has answered all the same
 		return refuse(WrongState, "model %x is not served yet", model[:6])
 	case !slices.Contains(t.Nodes, node) && !slices.Contains(j.Nodes, node) && s.on(ownTaskUsage):
 		return refuse(Forbidden, "%s is no node of model %x's task", node, model[:6])

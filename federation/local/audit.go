@@ -1,12 +1,13 @@
 package local
 
 import (
+	"errors"
+	"fmt"
 	"math"
-	"math/bits"
-	"slices"
+	"math/big"
 
 	"github.com/commonseal/commonseal/he"
-	"gonum.org/v1/gonum/stat"
+	"github.com/commonseal/commonseal/incentive"
 )
 
 // maxAudited is how many companies an audit takes: it trains 2^n models.
@@ -31,7 +32,7 @@ type Audit struct {
 }
 
 // audit retrains on every coalition.
-func (f *federation) audit() {
+func (f *federation) audit() error {
 	var counted []int
 	training, checking := make([]he.Rows, len(f.companies)), make([]he.Rows, len(f.companies))
 	for i, c := range f.companies {
@@ -45,19 +46,26 @@ func (f *federation) audit() {
 		rows func(own int) int
 		out  []float64
 	}{{func(int) int { return f.job.rows }, a.Retrained}, {func(own int) int { return own }, a.Renormalised}} {
-		for k, v := range shapley(len(counted), f.game(counted, training, checking, game.rows)) {
+		values, err := shapley(len(counted), f.game(counted, training, checking, game.rows))
+		if err != nil {
+			return err
+		}
+		for k, v := range values {
 			game.out[counted[k]] = v
 		}
 	}
-	a.Spearman, a.SpearmanRenormalised = spearman(f.report.Values, a.Retrained), spearman(f.report.Values, a.Renormalised)
+	var err, other error
+	a.Spearman, err = spearman(f.report.Values, a.Retrained)
+	a.SpearmanRenormalised, other = spearman(f.report.Values, a.Renormalised)
 	f.report.Audit = a
+	return errors.Join(err, other)
 }
 
 // game is the loss that each coalition's training takes off, by the coalition's
 // bits. Means are over as many rows as rows says of the coalition's own.
 func (f *federation) game(counted []int, training, checking []he.Rows, rows func(own int) int) []float64 {
 	twin := f.job.twin
-	before := twin.Loss(make([]float64, twin.Columns), checking)
+	before := twin.Loss(make([]float64, training[0].Columns), checking)
 	worth := make([]float64, 1<<len(counted))
 	_ = together(len(worth)-1, func(k int) error { // trains and never fails
 		coalition, own := k+1, 0
@@ -74,53 +82,38 @@ func (f *federation) game(counted []int, training, checking []he.Rows, rows func
 	return worth
 }
 
-// shapley is every player's mean marginal worth over all orders of n players,
-// given each coalition's worth by its bits.
-func shapley(n int, worth []float64) []float64 {
-	weight := make([]float64, n) // of coalitions of a size: s!·(n−s−1)!/n!
-	for s := range weight {
-		weight[s] = 1 / (float64(n) * choose(n-1, s))
-	}
+// shapley is the exact Shapley value of n players, given each coalition's worth by
+// its bits.
+func shapley(n int, worth []float64) ([]float64, error) {
+	exact, err := incentive.Shapley(n, func(coalition uint) (*big.Rat, error) {
+		if r := new(big.Rat).SetFloat64(worth[coalition]); r != nil {
+			return r, nil
+		}
+		return nil, fmt.Errorf("training on coalition %b ran away", coalition)
+	})
 	out := make([]float64, n)
-	for coalition := range worth {
-		for i := range out {
-			if coalition>>i&1 == 0 {
-				out[i] += weight[bits.OnesCount(uint(coalition))] * (worth[coalition|1<<i] - worth[coalition])
-			}
-		}
+	for i, v := range exact {
+		out[i], _ = v.Float64()
 	}
-	return out
+	return out, err
 }
 
-// choose is the number of k-subsets of n.
-func choose(n, k int) float64 {
-	out := 1.0
-	for i := range k {
-		out = out * float64(n-i) / float64(i+1)
+// spearman is the rank correlation of two lists.
+func spearman(a, b []float64) (float64, error) {
+	square, err := incentive.Spearman(rationals(a), rationals(b)) // ρ·|ρ|
+	if err != nil {
+		return 0, err
 	}
-	return out
+	r, _ := square.Float64()
+	return math.Copysign(math.Sqrt(math.Abs(r)), r), nil
 }
 
-// spearman is the rank correlation of two lists, equals sharing their mean rank;
-// 0 if either is constant.
-func spearman(a, b []float64) float64 {
-	r := stat.Correlation(ranks(a), ranks(b), nil)
-	if math.IsNaN(r) {
-		return 0
-	}
-	return r
-}
-
-func ranks(x []float64) []float64 {
-	sorted := slices.Sorted(slices.Values(x))
-	out := make([]float64, len(x))
+func rationals(x []float64) []*big.Rat {
+	out := make([]*big.Rat, len(x))
 	for i, v := range x {
-		first, _ := slices.BinarySearch(sorted, v)
-		last := first
-		for last+1 < len(sorted) && sorted[last+1] == v {
-			last++
+		if out[i] = new(big.Rat).SetFloat64(v); out[i] == nil {
+			out[i] = new(big.Rat) // no number, no rank
 		}
-		out[i] = float64(first+last) / 2
 	}
 	return out
 }

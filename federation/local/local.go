@@ -68,7 +68,9 @@ func Run(ctx context.Context, data table.Table, o Options, progress Progress) (*
 		return nil, err
 	}
 	if o.Audit {
-		f.audit()
+		if err := f.audit(); err != nil {
+			return nil, err
+		}
 	}
 	f.report.SecondsTotal = time.Since(start).Seconds()
 	f.report.PeakRSS = peakRSS()
