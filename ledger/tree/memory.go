@@ -28,6 +28,7 @@ type Memory struct {
 type memoryState struct {
 	height int64
 	root   *branch
+	seen   *branch // the seen-set, which is in no root: a function of the log
 	log    *compact.Range
 	sum    ledger.Digest
 }
@@ -52,7 +53,7 @@ func (m *Memory) Leaves() uint64 {
 }
 
 // View is the state after the last committed block.
-func (m *Memory) View() ledger.View { return memoryView{m.last.root} }
+func (m *Memory) View() ledger.View { return memoryView{m.last.root, m.last.seen} }
 
 // Stage computes the root that the block of a height leads to, which must be the
 // one after the last committed. It keeps the bytes of the outcome.
@@ -67,16 +68,12 @@ func (m *Memory) Stage(height int64, out ledger.Outcome) (ledger.Digest, error) 
 	if err := checkWrites(out.Writes); err != nil {
 		return ledger.Digest{}, fmt.Errorf("stage block %d: %w", height, err)
 	}
-	next := &memoryState{height: height, root: m.last.root}
-	version := height + 1
+	next := &memoryState{height: height, root: m.last.root, seen: m.last.seen}
 	for _, w := range out.Writes {
-		if now := next.root.get(w.Key); bytes.Equal(now, w.Value) {
-			continue
-		}
-		if w.Value == nil {
-			next.root, _ = next.root.remove(w.Key, version)
+		if isSeen(string(w.Key)) {
+			next.seen = next.seen.written(w, height+1)
 		} else {
-			next.root = next.root.set(w.Key, w.Value, version)
+			next.root = next.root.written(w, height+1)
 		}
 	}
 	var err error
@@ -117,15 +114,43 @@ func lengthened(log *compact.Range, leaves [][]byte) (*compact.Range, error) {
 	return next, err
 }
 
-// A memoryView is the state under a branch.
-type memoryView struct{ root *branch }
+// A memoryView is the state under a branch, and the seen-set.
+type memoryView struct{ root, seen *branch }
 
 // Get implements [ledger.View].
-func (v memoryView) Get(key []byte) []byte { return v.root.get(key) }
+func (v memoryView) Get(key []byte) []byte {
+	if isSeen(string(key)) {
+		return v.seen.get(key)
+	}
+	return v.root.get(key)
+}
 
 // Range implements [ledger.View].
 func (v memoryView) Range(prefix []byte, yield func(key, value []byte) bool) {
-	v.root.walk(prefix, yield)
+	passed := false // the place of the seen-set
+	whole := v.root.walk(prefix, func(key, value []byte) bool {
+		if !passed && string(key) > ledger.SeenKeys {
+			if passed = true; !v.seen.walk(prefix, yield) {
+				return false
+			}
+		}
+		return yield(key, value)
+	})
+	if whole && !passed {
+		v.seen.walk(prefix, yield)
+	}
+}
+
+// written is the tree after a write.
+func (b *branch) written(w ledger.Write, version int64) *branch {
+	if bytes.Equal(b.get(w.Key), w.Value) {
+		return b
+	}
+	if w.Value == nil {
+		b, _ = b.remove(w.Key, version)
+		return b
+	}
+	return b.set(w.Key, w.Value, version)
 }
 
 // A branch is a node of the state tree: a leaf if it has no left side. It does not

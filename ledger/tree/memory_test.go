@@ -29,7 +29,7 @@ func TestMemoryIsATree(t *testing.T) {
 			var out ledger.Outcome
 			at := map[string]bool{}
 			for range rapid.IntRange(0, 80).Draw(t, "writes") {
-				k := fmt.Sprintf("%d", rapid.IntRange(0, space).Draw(t, "key"))
+				k := rapid.SampledFrom([]string{"", "", ledger.SeenKeys, "t"}).Draw(t, "prefix") + fmt.Sprint(rapid.IntRange(0, space).Draw(t, "key"))
 				if at[k] {
 					continue
 				}
@@ -37,6 +37,9 @@ func TestMemoryIsATree(t *testing.T) {
 				w := ledger.Write{Key: []byte(k)}
 				if v := rapid.IntRange(0, 3).Draw(t, "value"); v > 0 {
 					w.Value = fmt.Append(nil, v)
+				}
+				if w.Value != nil && isSeen(k) {
+					w.Value = []byte{1} // of every member
 				}
 				out.Writes = append(out.Writes, w)
 			}
