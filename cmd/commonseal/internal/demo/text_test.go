@@ -17,7 +17,7 @@ func TestReport(t *testing.T) {
 		SoloAUC: []float64{0.8829, 0.8914}, AUCTwin: 0.88, AUCPlaintext: 0.8, AnswerError: 2e-6, ValueError: 4e-8,
 		Answers: Answers{Rows: 9316, Asked: 2285, Seconds: 0.2, AUC: 0.8884, Accuracy: 0.8273},
 		Usage:   []Usage{{"shop", "demo", "company-1", 2285, 18632}},
-		Receipt: "transaction 52 of chain demo, signed for by more than 2/3 of 4 validators", Forged: "another header of block 49",
+		Receipt: "transaction 52 of chain demo, signed for by more than 2/3 of the validators", Forged: "another header of block 49",
 		Stocks:       []Stock{{"north", "aggregator", 1e6, 600e6}, {"south", "aggregator", 1e6, 700e6}, {"validator-1", "validator", 2e6, 0}},
 		Transactions: 88, LedgerBytes: 36000, Blocks: 95, Processes: 41, PeakPSS: 2.56e9, SecondsTotal: 79.4,
 		Phases: []Phase{{"homes", 0.9}, {"processes", 1.5}, {"keys", 11}, {"contributions", 19.2}, {"training", 45.9}, {"answers", 0.4}, {"audit", 0.3}},
