@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/commonseal/commonseal/federation/checker"
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/audit"
 )
@@ -170,19 +171,9 @@ func job(v ledger.View, j *ledger.Job, task string) Job {
 	}
 	steps := int(j.Steps)
 	for _, wrong := range slices.Compact([]int{1, max(1, steps/10), max(1, steps/2)}) {
-		out.Survives = append(out.Survives, Chances{wrong, percentOf(Survival(steps, wrong, len(out.Sampled)))})
+		out.Survives = append(out.Survives, Chances{wrong, percentOf(checker.Survives(int64(steps), int64(wrong), int64(len(out.Sampled))))})
 	}
 	return out
-}
-
-// Survival is the probability that none of so many wrong steps of a job is among
-// those sampled: C(steps−wrong, sampled) / C(steps, sampled).
-func Survival(steps, wrong, sampled int) *big.Rat {
-	if wrong > steps || sampled > steps-wrong {
-		return new(big.Rat)
-	}
-	n, k := int64(steps), int64(sampled)
-	return new(big.Rat).SetFrac(new(big.Int).Binomial(n-int64(wrong), k), new(big.Int).Binomial(n, k))
 }
 
 func percentOf(p *big.Rat) string { return new(big.Rat).Mul(p, big.NewRat(100, 1)).FloatString(2) }

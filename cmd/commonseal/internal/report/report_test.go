@@ -65,20 +65,3 @@ func TestReport(t *testing.T) {
 		t.Errorf("as JSON and back: %+v, %v", back, err)
 	}
 }
-
-// One wrong step of ten survives a sample of one with nine tenths; as many wrong
-// steps as are not sampled leave nothing to chance.
-func TestSurvival(t *testing.T) {
-	for _, x := range []struct {
-		steps, wrong, sampled int
-		want                  string
-	}{{10, 1, 1, "9/10"}, {10, 1, 10, "0"}, {10, 5, 2, "2/9"}, {10, 10, 1, "0"}, {10, 3, 0, "1"}, {4, 5, 1, "0"}, {1000, 100, 200, ""}} {
-		got := Survival(x.steps, x.wrong, x.sampled)
-		if x.want != "" && got.RatString() != x.want {
-			t.Errorf("%+v: %s", x, got.RatString())
-		}
-		if f, _ := got.Float64(); f < 0 || f > 1 {
-			t.Errorf("%+v: a probability of %g", x, f)
-		}
-	}
-}
