@@ -60,7 +60,9 @@ func TestCopiesAreMerged(t *testing.T) {
 		}
 	}
 	strict := found(0, false, ledger.Strict)
-	laterIsCopy(t, strict, trainComparing(t, strict, replay.CompareRounds))
+	got := trainComparing(t, strict, replay.CompareRounds)
+	laterIsCopy(t, strict, got)
+	compare(t, got, want, strict)
 }
 
 // laterIsCopy says that of the first and the third company, who have the same rows,
