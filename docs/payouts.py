@@ -74,6 +74,19 @@ def rank(e, part):
         m.update(consensus=c, incentive=i)
 
 
+def join(e):
+    """What evaluators agree on: the median of what others' rows found, by the stake that counts."""
+    n, owner, counted = len(e["roster"]), dict(zip(e["roster"], e["owners"])), {c["name"]: c["counted"] for c in e["companies"]}
+    for m in e["models"]:
+        found = m["found"] or []
+        if len(found) > n:
+            by = [[(v, counted.get(x, 0)) for x, v in zip(e["evaluators"], found[k::n]) if owner[x] != owner[p]]
+                  for k, p in enumerate(e["roster"])]
+            most = lambda col: max((v for v, _ in col if 2 * sum(s for w, s in col if w >= v) > sum(s for _, s in col)), default=0)
+            found = [most(col) for col in by]
+        m["values"] = found or None
+
+
 def rows(pot, e, pay):
     """What companies' rows earn and cost, model by model."""
     escrow = dict(zip(e["roster"], e["escrows"]))
@@ -104,6 +117,7 @@ def recompute(e):
     part = lambda name: (e["rules"][name] << 32) // 10**6
     pay = collections.defaultdict(lambda: dict.fromkeys(WHAT, 0))
     rank(e, part)
+    join(e)
     cut, xi, lam = part("cut"), part("evaluate"), part("provide")
     rest = [cut * ONE * ONE] + [(ONE - cut) * w for w in (xi * ONE, (ONE - xi) * (ONE - lam), (ONE - xi) * lam)]
     pools = split(e["pot"], "0123", rest)
