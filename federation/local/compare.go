@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he"
@@ -66,7 +67,7 @@ func (f *federation) sharedWeights() []float64 {
 // and the opening's.
 func (f *federation) valuesBound() float64 {
 	j := f.job
-	load := circuit.Load{Rows: j.rows, Validation: j.validationRows, Parties: j.companies}
+	load := circuit.Load{Rows: j.rows, Validation: slices.Min(j.panel.Rows), Parties: j.companies}
 	for _, c := range f.companies {
 		load.Blocks += len(c.blocks(c.training)) + len(c.blocks(c.validation))
 	}

@@ -3,8 +3,10 @@ package local
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/incentive"
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -50,7 +52,7 @@ func (f *federation) settle() {
 		return
 	}
 	sigma := math.Ldexp(f.unit(), -j.logNoise)
-	p := j.twin.Privacy(j.rows, j.validationRows, len(j.valued), sigma)
+	p := j.twin.Privacy(j.rows, j.panel.Rows, len(j.valued), sigma)
 	r.Noise = &Noise{
 		LogNoise: j.logNoise, Deviation: sigma * math.Sqrt(float64(j.companies)),
 		Sensitivity: max(p.Training, p.Validation), Epsilon: p.Epsilon(noiseDelta), Delta: noiseDelta, DeviationForOne: p.DeviationFor(1, noiseDelta),
@@ -65,12 +67,50 @@ func (f *federation) unit() float64 {
 
 const noiseDelta = 1e-6
 
-// valuesTwin is the twin's values of all valued steps, copies left out.
+// valuesTwin is the twin's values of all valued steps, copies left out, joined as
+// those that are opened.
 func (f *federation) valuesTwin(training, checking []he.Rows) []float64 {
-	out := make([]float64, len(f.companies))
+	out := make([]float64, len(f.job.panel.Evaluators)*len(f.companies))
 	for t, w := range f.trained.Points {
 		if f.job.valued[t] {
-			floats.Add(out, f.job.twin.MergedValues(w, f.job.twin.Interval(t), training, checking, f.copies))
+			floats.Add(out, f.job.twin.MergedValues(w, f.job.twin.Interval(t), f.job.panel, training, checking, f.copies))
+		}
+	}
+	return f.join(out)
+}
+
+// apart is what each evaluator finds of each company.
+func (f *federation) apart(values []float64) [][]float64 {
+	return slices.Collect(slices.Chunk(values, len(f.companies)))
+}
+
+// join is the value of each company on which evaluators with equal stakes agree, in
+// whole units as a ledger has them.
+func (f *federation) join(values []float64) []float64 {
+	var stakes []uint64
+	var phi [][]*big.Int
+	for _, of := range f.apart(values) {
+		stakes, phi = append(stakes, 1), append(phi, units(of))
+	}
+	out := make([]float64, len(f.companies))
+	joined, err := incentive.Join(stakes, phi)
+	for i := range out {
+		if err != nil { // unreachable: as many evaluators as stakes, each of all companies
+			out[i] = math.NaN()
+			continue
+		}
+		v, _ := new(big.Float).SetInt(joined[i]).Float64()
+		out[i] = math.Ldexp(v, -logValueUnit)
+	}
+	return out
+}
+
+// units are values in units of 2^-logValueUnit, nil for what is no number.
+func units(values []float64) []*big.Int {
+	out := make([]*big.Int, len(values))
+	for i, v := range values {
+		if v = math.RoundToEven(math.Ldexp(v, logValueUnit)); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out[i], _ = new(big.Float).SetFloat64(v).Int(nil)
 		}
 	}
 	return out

@@ -81,14 +81,15 @@ func TestDuplicatesAreNeutral(t *testing.T) {
 		}
 		twin := circuit.Twin{LearningRate: 0.5, Steps: 1, Columns: 5}
 		companies := []he.Rows{random(7), random(4), random(9)}
-		checks := []he.Rows{random(6)}
+		checks := []he.Rows{random(6), random(3)}
+		panel := he.Panel{Width: 8, Companies: 4, Evaluators: [][]int{{0}, {1}}, Rows: []int{6, 3}}
 		whose := rapid.IntRange(0, 2).Draw(t, "copied")
 		w := random(1).Row(0)
-		merged := twin.MergedValues(w, 4, append(slices.Clone(companies), companies[whose]), checks, map[int]bool{3: true})
+		merged := twin.MergedValues(w, 4, panel, append(slices.Clone(companies), companies[whose]), checks, map[int]bool{3: true})
 		// Zero rows in the copy's place: no update, the same means.
 		absent := he.Rows{Columns: 5, Values: make([]float64, len(companies[whose].Values))}
-		alone := twin.Values(w, 4, append(slices.Clone(companies), absent), checks)
-		if d := floats.Distance(merged, alone, math.Inf(1)); d > 1e-15 || merged[3] != 0 {
+		alone := twin.Values(w, 4, panel, append(slices.Clone(companies), absent), checks)
+		if d := floats.Distance(merged, alone, math.Inf(1)); d > 1e-15 || merged[3] != 0 || merged[7] != 0 {
 			t.Errorf("with the copy %v, without %v", merged, alone)
 		}
 	})
