@@ -12,17 +12,18 @@ ONE, TOP = 1 << 32, (1 << 64) - 1
 WHAT = "operator evaluator peer provider debit owed".split()
 div = lambda a, b: (a << 32) // b if b else 0  # nothing here is negative
 norm = lambda xs: [div(x, sum(xs)) for x in xs] if sum(xs) else list(xs)
-
+median = lambda of: max((v for v, _ in of if 2 * sum(s for w, s in of if w >= v) > sum(s for _, s in of)), default=0)
 
 def split(pot, ids, weights):
     """Largest remainder, equal remainders by id."""
     total = sum(weights)
-    out = [pot * w // total if total else 0 for w in weights]
-    order = sorted(range(len(ids)), key=lambda i: (-(pot * weights[i] % total) if total else 0, ids[i], i))
-    for i in order[:pot - sum(out) if total else 0]:
+    if not total:
+        return [0] * len(ids)
+    out = [pot * w // total for w in weights]
+    order = sorted(range(len(ids)), key=lambda i: (-(pot * weights[i] % total), ids[i], i))
+    for i in order[:pot - sum(out)]:
         out[i] += 1
     return out
-
 
 def capped(companies, cap):
     """Stakes of which no owner's is more than its part of what counts."""
@@ -33,21 +34,17 @@ def capped(companies, cap):
     if not 0 < cap < ONE or not owners:
         return count
     held = sorted((sum(count[i] for i in rows) for rows in owners.values()), reverse=True)
-    levels = [cap * sum(held[k:]) // (ONE - cap * k) if ONE > cap * k else -1 for k in range(len(held))]
-    cut = levels.index(-1) if -1 in levels else len(levels)
-    fits = [l for l, most in zip(levels[:cut], held) if l >= most]
-    level = fits[0] if fits else held[-1]
+    levels = [cap * sum(held[k:]) // (ONE - cap * k) for k in range(len(held)) if ONE > cap * k]
+    level = next((l for l, most in zip(levels, held) if l >= most), held[-1])
     for rows in owners.values():
         if sum(count[i] for i in rows) > level:
             for i, units in zip(rows, split(level, [companies[i]["name"] for i in rows], [count[i] for i in rows])):
                 count[i] = units
     return count
 
-
 def columns(m):
     sums = [sum(col) for col in zip(*m)]
     return [[div(x, s) for x, s in zip(row, sums)] for row in m]
-
 
 def rank(e, part):
     """Median consensus, clipping, bonds: what each company and model earns."""
@@ -58,8 +55,7 @@ def rank(e, part):
         W.append([div(p, sum(parts)) for p in parts])
     S = capped(cs, part("cap"))
     A = norm([div(s, sum(S)) for s in S])
-    C = [max((w for w in col if 2 * sum(s for s, x in zip(S, col) if x >= w) > sum(S)), default=0) for col in zip(*W)]
-    C = C or [0] * len(ms)
+    C = [median(list(zip(col, S))) for col in zip(*W)] or [0] * len(ms)
     clipped = [[min(w, c) for w, c in zip(row, C)] for row in W]
     incentive = norm([sum(a * row[j] >> 32 for a, row in zip(A, clipped)) for j in range(len(ms))])
     beta, alpha = part("penalty"), part("smoothing")
@@ -73,6 +69,14 @@ def rank(e, part):
     for m, c, i in zip(ms, C, incentive):
         m.update(consensus=c, incentive=i)
 
+def join(e):
+    """What evaluators agree on: the median of what others' rows found, by the stake that counts."""
+    owner, counted = dict(zip(e["roster"], e["owners"])), {c["name"]: c["counted"] for c in e["companies"]}
+    for m in e["models"]:
+        found, n = m["found"] or [], len(owner)
+        by = [[(v, counted.get(x, 0)) for x, v in zip(e["evaluators"] or [], found[k::n]) if owner[x] != owner[p]]
+              for k, p in enumerate(e["roster"])]
+        m["values"] = [median(of) for of in by] if len(found) > n else m["found"]
 
 def rows(pot, e, pay):
     """What companies' rows earn and cost, model by model."""
@@ -99,11 +103,11 @@ def rows(pot, e, pay):
             less = min(p["provider"], p[against])
             p["provider"], p[against] = p["provider"] - less, p[against] - less
 
-
 def recompute(e):
     part = lambda name: (e["rules"][name] << 32) // 10**6
     pay = collections.defaultdict(lambda: dict.fromkeys(WHAT, 0))
     rank(e, part)
+    join(e)
     cut, xi, lam = part("cut"), part("evaluate"), part("provide")
     rest = [cut * ONE * ONE] + [(ONE - cut) * w for w in (xi * ONE, (ONE - xi) * (ONE - lam), (ONE - xi) * lam)]
     pools = split(e["pot"], "0123", rest)
@@ -117,7 +121,6 @@ def recompute(e):
     e["paid"] = dict(operators=total["operator"], evaluators=total["evaluator"], peers=total["peer"], providers=total["provider"],
                      debited=total["debit"], carried=e["pot"] + total["debit"] - sum(total[w] for w in WHAT[:4]))
     e["payouts"] = {n: p for n, p in pay.items() if n in e["payouts"] or any(p.values())}
-
 
 wrong = len(sys.argv) < 2
 for name in sys.argv[1:]:

@@ -27,6 +27,8 @@ const (
 	presentPower                      // who was admitted signs once it says that it is there
 	provenPeer                        // who announces a peer key has it
 	equivocatorsGo                    // who signed twice never signs again
+	epochBudget                       // a task's rows are valued so often an epoch
+	coarseValues                      // values are recorded rounded
 )
 
 // on says whether a defence is up.

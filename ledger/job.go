@@ -59,8 +59,9 @@ type Job struct {
 	LearningRate uint64 // in units of 2^-32
 	Decay        uint64 // likewise
 	Valued       []uint16
-	Rounds       uint8 // steps after the last gradient's, in which contributions are compared
-	Noise        uint8 // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
+	Rounds       uint8  // steps after the last gradient's, in which contributions are compared
+	Noise        uint8  // of every company on values: deviation 2^-Noise of the unit they are opened in; 0: none
+	Valuation    uint64 // the reward epoch whose budget of [Valuations] it uses
 	Nodes        []string
 	Quorum       uint8
 	Approvals    []string // sorted
@@ -83,6 +84,7 @@ func (j *Job) code(c *coder) {
 	list(c, &j.Valued, MaxValued, c.u16)
 	c.u8(&j.Rounds)
 	c.u8(&j.Noise)
+	c.u64(&j.Valuation)
 	c.names(&j.Nodes, MaxNodes)
 	c.u8(&j.Quorum)
 	c.names(&j.Approvals, MaxParties)
@@ -175,8 +177,14 @@ func (o *OpenJob) apply(s *state, from sender) Result {
 	if s.has(key(keyJob, id)) {
 		return refuse(Replayed, "job %x is open already", id[:6])
 	}
+	if len(o.Valued) > 0 {
+		if r := s.value(t); r.Code != OK {
+			return r
+		}
+	}
 	s.put(key(keyJob, id), &Job{ID: id, Opener: from.name, Task: t.ID, Algorithm: o.Algorithm, Columns: o.Columns,
-		Steps: o.Steps, LearningRate: o.LearningRate, Decay: o.Decay, Valued: o.Valued, Rounds: o.Rounds, Noise: o.Noise, Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
+		Steps: o.Steps, LearningRate: o.LearningRate, Decay: o.Decay, Valued: o.Valued, Rounds: o.Rounds, Noise: o.Noise, Valuation: ValuationsOf(s, t.ID).Epoch,
+		Nodes: o.Nodes, Quorum: o.Quorum, State: JobOpen})
 	return Result{}
 }
 
@@ -283,7 +291,11 @@ func (a *AbortJob) apply(s *state, from sender) Result {
 	if j.State == JobAborted {
 		return refuse(Replayed, "job %x is aborted", a.Job[:6])
 	}
-	return s.move(j, Cancelled)
+	r := s.move(j, Cancelled)
+	if r.Code == OK {
+		s.unvalue(j)
+	}
+	return r
 }
 
 // JobOf is the job of an id.

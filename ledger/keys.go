@@ -50,6 +50,7 @@ var recordKinds = []recordKind{
 	{"model", keyModel, []part{modelPart}, func() coded { return new(Model) }},
 	{"usage", keyUsage, []part{nodePart, numberPart}, func() coded { return new(Usage) }},
 	{"used", keyUsed, []part{namePart, modelPart}, func() coded { return new(Used) }},
+	{"valuations", keyValuations, []part{taskPart}, func() coded { return new(Valuations) }},
 	{"rewardepoch", keyReward, []part{numberPart}, func() coded { return new(RewardEpoch) }},
 	{"account", keyAccount, []part{namePart}, func() coded { return new(Account) }},
 	{"ranking", keyRanking, []part{numberPart, taskPart, namePart}, func() coded { return new(Ranking) }},

@@ -102,18 +102,38 @@ func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
 }
 
 // Values are the companies' contribution values as one node opened them, in
-// roster order and units of 2^-32.
+// roster order and units of 2^-32, [Coarse]: found by all companies' validation
+// rows together, or by those of each of [Task.Evaluators], one after the other.
 type Values struct {
 	Job    Digest
 	Shares []Digest // of the release, in roster order
 	Values []int64
 }
 
+func (x *Values) check(s *state, t *Task, parties []string, copies []Pair) Result {
+	n := len(parties)
+	switch {
+	case len(x.Shares) != n:
+		return refuse(Malformed, "%d shares of %d companies", len(x.Shares), n)
+	case len(x.Values) != n && len(x.Values) != n*len(t.Evaluators()):
+		return refuse(Malformed, "%d values of %d companies, by %d evaluators", len(x.Values), n, len(t.Evaluators()))
+	case s.on(coarseValues) && !coarse(x.Values, n):
+		return refuse(Malformed, "values are finer than 2^-%d of their sum; round them", LogGrain)
+	}
+	copied := Copied(copies, Order(s, t.ID, parties))
+	for i, v := range x.Values {
+		if copied[i%n] && v != 0 {
+			return refuse(Malformed, "a value of company %d, which counts with an earlier one", i%n)
+		}
+	}
+	return Result{}
+}
+
 func (*Values) kind() kind { return 18 }
 func (x *Values) code(c *coder) {
 	c.digest(&x.Job)
 	c.digests(&x.Shares, MaxParties)
-	list(c, &x.Values, MaxParties, c.i64)
+	list(c, &x.Values, MaxParties*MaxParties, c.i64)
 }
 
 func (x *Values) apply(s *state, from sender) Result {
@@ -130,13 +150,9 @@ func (x *Values) apply(s *state, from sender) Result {
 		return refuse(WrongState, "job %x has no values to open", j.ID[:6])
 	}
 	e, _ := EpochOf(s, m.Epoch)
-	if len(x.Values) != len(e.Parties) || len(x.Shares) != len(e.Parties) {
-		return refuse(Malformed, "%d values of %d companies", len(x.Values), len(e.Parties))
-	}
-	for i, copied := range Copied(m.Copies, Order(s, j.Task, e.Parties)) {
-		if copied && x.Values[i] != 0 {
-			return refuse(Malformed, "a value of company %d, which counts with an earlier one", i)
-		}
+	t, _ := TaskOf(s, j.Task)
+	if r := x.check(s, t, e.Parties, m.Copies); r.Code != OK {
+		return r
 	}
 	s.put(at, x)
 	if len(m.Opened) > 0 {

@@ -29,6 +29,7 @@ type Money struct {
 	Challenge uint64 `json:"challenge"` // bond of a challenge
 	Window    int64  `json:"window"`    // ms in which a recorded step may be challenged
 	Sample    uint32 `json:"sample"`    // of a job's steps, evaluated again by those who check
+	Releases  uint32 `json:"releases"`  // of values of a task's rows in a reward epoch, at most; 0: no limit
 }
 
 const (
@@ -46,7 +47,7 @@ func (m *Money) code(c *coder) {
 	for _, v := range []*int64{&m.Unstake, &m.Vesting, &m.Window} {
 		c.i64(v)
 	}
-	for _, v := range []*uint32{&m.Quota, &m.Halving, &m.Cut, &m.Evaluate, &m.Provide, &m.Penalty, &m.Smoothing, &m.Cap, &m.Slash, &m.Sample} {
+	for _, v := range []*uint32{&m.Quota, &m.Halving, &m.Cut, &m.Evaluate, &m.Provide, &m.Penalty, &m.Smoothing, &m.Cap, &m.Slash, &m.Sample, &m.Releases} {
 		c.u32(v)
 	}
 }

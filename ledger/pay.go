@@ -90,19 +90,33 @@ func (st *Settlement) Recompute() (*Settlement, map[string]Payout, error) {
 	if err := parseCoded(appendCoded(nil, st), &again); err != nil { // a copy of all of it
 		return nil, nil, err
 	}
-	if n := len(again.Roster); len(again.Order) != n || len(again.Escrows) != n {
-		return nil, nil, fmt.Errorf("a settlement of %d companies with %d contributions and %d escrows", n, len(again.Order), len(again.Escrows))
-	}
-	for i := range again.Models {
-		if n := len(again.Models[i].Values); n > 0 && n != len(again.Roster) {
-			return nil, nil, fmt.Errorf("a settlement of %d companies with %d values", len(again.Roster), n)
-		}
+	if err := again.check(); err != nil {
+		return nil, nil, err
 	}
 	if _, err := again.rank(); err != nil {
 		return nil, nil, err
 	}
 	payouts, err := again.payouts()
 	return &again, payouts, err
+}
+
+// check refuses what no ledger records: lists that do not belong together.
+func (st *Settlement) check() error {
+	n := len(st.Roster)
+	if len(st.Owners) != n || len(st.Order) != n || len(st.Escrows) != n {
+		return fmt.Errorf("a settlement of %d companies with %d owners, %d contributions and %d escrows", n, len(st.Owners), len(st.Order), len(st.Escrows))
+	}
+	for _, e := range st.Evaluators {
+		if !slices.Contains(st.Roster, e) {
+			return fmt.Errorf("a settlement with %s's values, which has no rows in it", e)
+		}
+	}
+	for _, m := range st.Models {
+		if found := len(m.Found); found != 0 && found != n && found != n*len(st.Evaluators) {
+			return fmt.Errorf("a settlement of %d companies with %d values by %d evaluators", n, found, len(st.Evaluators))
+		}
+	}
+	return nil
 }
 
 // Append adds the one encoding of st to dst.

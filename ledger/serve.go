@@ -12,7 +12,7 @@ type Model struct {
 	State     Digest   // of the weights' last ciphertext
 	Remainder Digest   // blob of the public remainder
 	Values    Digest   // of the ciphertext of values; zero: none
-	Opened    []int64  // values in roster order, units of 2^-32; none until opened
+	Opened    []int64  // values, as [Values] has them; none until opened
 	Copies    []Pair   // of companies whose rows are near-copies
 	Waiting   []string // holders that do not serve yet
 	Refuted   bool     // a step of its job was proved wrong: it is served no more, and earns nothing
@@ -26,7 +26,7 @@ func (m *Model) code(c *coder) {
 	c.digest(&m.State)
 	c.digest(&m.Remainder)
 	c.digest(&m.Values)
-	list(c, &m.Opened, MaxParties, c.i64)
+	list(c, &m.Opened, MaxParties*MaxParties, c.i64)
 	codePairs(c, &m.Copies)
 	c.names(&m.Waiting, MaxParties)
 	c.flag(&m.Refuted)

@@ -24,18 +24,20 @@ func (x *Settle) code(c *coder) {
 // A Settlement is everything a task's payout of an epoch depends on, and what
 // came of it: who has it computes each payment again.
 type Settlement struct {
-	Epoch     uint64
-	Task      Digest
-	Money     Money    // the rules
-	Pot       uint64   // of the task
-	Roster    []string // companies, in the order of models' values
-	Order     []uint64 // in which they contributed their rows
-	Escrows   []uint64 // of theirs, before
-	Companies []Evaluator
-	Models    []Ranked
-	Bonds     []Bond // before
-	Operators []string
-	Paid      Pools
+	Epoch      uint64
+	Task       Digest
+	Money      Money    // the rules
+	Pot        uint64   // of the task
+	Roster     []string // companies, in the order of models' values
+	Owners     []string // of theirs
+	Evaluators []string // those of them whose rows value contributions
+	Order      []uint64 // in which they contributed their rows
+	Escrows    []uint64 // of theirs, before
+	Companies  []Evaluator
+	Models     []Ranked
+	Bonds      []Bond // before
+	Operators  []string
+	Paid       Pools
 }
 
 // Pools is where a pot went.
@@ -61,7 +63,8 @@ type Ranked struct {
 	Model     Digest
 	Peer      string  // who opened its job
 	Owner     string  // the legal entity of that
-	Values    []int64 // of companies' rows, in roster order; units of 2^-32
+	Found     []int64 // values as they were opened
+	Values    []int64 // of companies' rows, in roster order, that evaluators agree on; units of 2^-32
 	Copies    []Pair
 	Consensus int64
 	Incentive int64
@@ -110,7 +113,7 @@ func (x *Settle) apply(s *state, _ sender) Result {
 // gather is what a settlement depends on. Who committed to a ranking and did not
 // reveal it is slashed: to see others' first and then keep silent must cost.
 func (s *state) gather(epoch uint64, t *Task) *Settlement {
-	st := &Settlement{Epoch: epoch, Task: t.ID, Money: *s.money(), Pot: PotOf(s, t.ID)}
+	st := &Settlement{Epoch: epoch, Task: t.ID, Money: *s.money(), Pot: PotOf(s, t.ID), Evaluators: t.Evaluators()}
 	ranked := map[Digest]bool{}
 	for _, x := range t.Consents {
 		c, _ := ContributionOf(s, t.ID, Training, x.Company)
@@ -118,6 +121,7 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 		st.Escrows = append(st.Escrows, s.account(x.Company).Escrow)
 		r, ok := RankingOf(s, epoch, t.ID, x.Company)
 		m, _ := MemberOf(s, x.Company)
+		st.Owners = append(st.Owners, m.Owner)
 		switch {
 		case !ok || m.Revoked:
 			continue
@@ -157,7 +161,7 @@ func (s *state) ranked(id Digest) (Ranked, bool) {
 	if !ok || peer.Revoked {
 		return Ranked{}, false
 	}
-	return Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Values: m.Opened, Copies: m.Copies}, true
+	return Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Found: m.Opened, Copies: m.Copies}, true
 }
 
 // operators are the members that run nodes and validators, one of an owner: the
@@ -215,7 +219,7 @@ func (st *Settlement) rank() (incentive.Outcome, error) {
 	for i, p := range out.Peers { // by key: by model, as Models are
 		st.Models[i].Consensus, st.Models[i].Incentive = int64(p.Consensus), int64(p.Incentive)
 	}
-	return out, nil
+	return out, st.join()
 }
 
 // own says whether a model is of an entity: nobody ranks its own.

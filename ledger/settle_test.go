@@ -205,7 +205,7 @@ func TestAttackStakeBorrowed(t *testing.T) {
 // A company ranks the model of its own entity: its weight is nobody's.
 func TestOwnModelsAreNotRanked(t *testing.T) {
 	w, models := ranked(t)
-	st := &Settlement{Money: rich().Money, Companies: []Evaluator{{Name: "ann", Owner: "Owner of peer", Stake: 10, Weights: []Weight{{models[0], 1}}},
+	st := &Settlement{Money: rich().Money, Roster: companies, Owners: owners, Companies: []Evaluator{{Name: "ann", Owner: "Owner of peer", Stake: 10, Weights: []Weight{{models[0], 1}}},
 		{Name: "bob", Owner: "Owner of bob", Stake: 4, Weights: []Weight{{models[1], 1}}}}}
 	s := newState(w.state, w.now)
 	for _, m := range sortedDigests(map[Digest]bool{models[0]: true, models[1]: true}) {
@@ -254,11 +254,13 @@ func TestEmission(t *testing.T) {
 // and the same inputs give the same payments.
 func TestSettlementIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		st := &Settlement{Money: rich().Money, Pot: rapid.Uint64Range(0, 1<<40).Draw(t, "pot"), Roster: companies, Order: []uint64{1, 2, 3}, Operators: []string{"north", "v1"}}
+		st := &Settlement{Money: rich().Money, Pot: rapid.Uint64Range(0, 1<<40).Draw(t, "pot"), Roster: companies, Owners: owners, Order: []uint64{1, 2, 3}, Operators: []string{"north", "v1"}}
+		st.Evaluators = companies[:rapid.IntRange(0, 3).Draw(t, "evaluators")]
 		for i := range rapid.IntRange(0, 3).Draw(t, "models") {
 			m := Ranked{Model: Digest{byte(i)}, Peer: "peer", Owner: "Owner of peer"}
 			if rapid.Bool().Draw(t, "valued") {
-				m.Values = rapid.SliceOfN(rapid.Int64(), 3, 3).Draw(t, "values")
+				n := len(companies) * max(1, len(st.Evaluators))
+				m.Found = rapid.SliceOfN(rapid.Int64(), n, n).Draw(t, "values")
 			}
 			if rapid.Bool().Draw(t, "copied") {
 				m.Copies = []Pair{{0, 2}}

@@ -33,7 +33,10 @@ const (
 	hour  = 3600 * 1000
 )
 
-var companies = []string{"ann", "bob", "cal"}
+var (
+	companies = []string{"ann", "bob", "cal"}
+	owners    = []string{"Owner of ann", "Owner of bob", "Owner of cal"}
+)
 
 // signer is the signing key of a name.
 func signer(name string) ed25519.PrivateKey {
@@ -301,7 +304,7 @@ func (w *world) modelRecord(job Digest) *ModelRecord {
 func (w *world) model() (job, model Digest) {
 	w.tb.Helper()
 	w.rows()
-	return w.train(openJob(1), 5, -3, 1<<40)
+	return w.train(openJob(1), 5<<33, -3<<33, 1<<40)
 }
 
 // train trains another model of the same rows, of such values, and serves it.
@@ -313,7 +316,7 @@ func (w *world) train(o *OpenJob, values ...int64) (job, model Digest) {
 	w.must("north", r)
 	w.must("south", r)
 	for _, n := range []string{"north", "south"} {
-		w.must(n, &Values{Job: job, Shares: shares(3), Values: values})
+		w.must(n, &Values{Job: job, Shares: shares(3), Values: Coarse(values, len(companies))})
 	}
 	for _, c := range companies {
 		w.must(c, &Serve{Model: r.Model(), PairKey: d("pair key", c)})

@@ -16,6 +16,7 @@ type spec struct {
 	rate    float64  // 0: by rule
 	decay   float64  // strength of L2 regularisation
 	columns []string // that train, by name; none: all
+	values  bool     // open what each company's rows are worth
 	merge   bool     // compare companies before they are valued
 	noise   int      // on values: each company's deviation is 2^-noise; 0: none
 }
@@ -31,6 +32,9 @@ func (s spec) check() error {
 	case s.noise != 0 && (s.noise < ledger.MinNoise || s.noise > ledger.MaxNoise):
 		return &usageError{fmt.Sprintf("--noise is %d; give %d to %d, or 0 for none", s.noise, ledger.MinNoise, ledger.MaxNoise)}
 	}
+	if s.merge && !s.values {
+		return &usageError{"--merge looks for companies to value once; leave it out, or --values=false"}
+	}
 	return nil
 }
 
@@ -44,7 +48,7 @@ func (s spec) open(t *ledger.Task, salt uint64) (*ledger.OpenJob, error) {
 	if err != nil {
 		return nil, &usageError{"--columns: " + err.Error()}
 	}
-	o := &ledger.OpenJob{Task: t.ID, Algorithm: ledger.Logistic, Steps: uint16(s.steps), Decay: replay.FixedRate(s.decay), Noise: uint8(s.noise), Nodes: t.Nodes, Quorum: t.Quorum, Salt: salt}
+	o := &ledger.OpenJob{Task: t.ID, Algorithm: ledger.Logistic, Steps: uint16(s.steps), Decay: replay.FixedRate(s.decay), Nodes: t.Nodes, Quorum: t.Quorum, Salt: salt}
 	if s.merge {
 		o.Rounds = replay.CompareRounds
 	}
@@ -63,8 +67,11 @@ func (s spec) open(t *ledger.Task, salt uint64) (*ledger.OpenJob, error) {
 		return nil, &usageError{fmt.Sprintf("--decay %v at learning rate %.3g takes more of a weight off than there is; their product is 1 at most", s.decay, rate)}
 	}
 	o.LearningRate = replay.FixedRate(rate)
+	if s.values {
+		o.Noise = uint8(s.noise)
+	}
 	for step := range s.steps {
-		if circuit.ValuedSteps(s.steps)[step] {
+		if s.values && circuit.ValuedSteps(s.steps)[step] {
 			o.Valued = append(o.Valued, uint16(step+1))
 		}
 	}

@@ -22,10 +22,10 @@ func TestSpec(t *testing.T) {
 		columns []uint16
 		rate    float64 // 5 over the columns that train, the constant included
 	}{
-		{spec{steps: 3}, nil, 5.0 / 4},
-		{spec{steps: 3, columns: []string{"dose*age", "age"}, decay: 0.5}, []uint16{1, 3}, 5.0 / 3},
-		{spec{steps: 3, columns: []string{"dose", "dose*age", "age"}}, nil, 5.0 / 4},
-		{spec{steps: 3, columns: []string{"dose"}, rate: 0.25, decay: 4}, []uint16{2}, 0.25},
+		{spec{values: true, steps: 3}, nil, 5.0 / 4},
+		{spec{values: true, steps: 3, columns: []string{"dose*age", "age"}, decay: 0.5}, []uint16{1, 3}, 5.0 / 3},
+		{spec{values: true, steps: 3, columns: []string{"dose", "dose*age", "age"}}, nil, 5.0 / 4},
+		{spec{values: true, steps: 3, columns: []string{"dose"}, rate: 0.25, decay: 4}, []uint16{2}, 0.25},
 	} {
 		if err := test.spec.check(); err != nil {
 			t.Errorf("%+v: %v", test.spec, err)
@@ -44,6 +44,7 @@ func TestSpec(t *testing.T) {
 		spec spec
 		want string
 	}{
+		{spec{steps: 1, merge: true}, "--merge looks for companies to value once"},
 		{spec{steps: 0}, "--steps is 0 and --lr 0; give 1 to 1000 steps"},
 		{spec{steps: 1001}, "--steps is 1001"},
 		{spec{steps: 1, rate: math.NaN()}, "--lr NaN"},

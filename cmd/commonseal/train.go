@@ -67,8 +67,9 @@ company's counts with it.`,
 	f.Float64Var(&want.rate, "lr", 0, "learning rate (default by rule)")
 	f.Float64Var(&want.decay, "decay", 0, "strength of L2 regularisation: a step takes this times the learning rate off every weight but the constant's")
 	f.StringSliceVar(&want.columns, "columns", nil, "columns that train, derived ones among them (default all)")
+	f.BoolVar(&want.values, "values", true, "open what each company's rows were worth; a consortium may allow that so many times a reward epoch")
 	f.BoolVar(&want.merge, "merge", false, "look for companies whose rows are a near-copy of another's, and value them once")
-	f.IntVar(&want.noise, "noise", 0, "privacy noise on values: each company's deviation is 2^-noise of the unit they are opened in; 0 for none")
+	f.IntVar(&want.noise, "noise", 18, "privacy noise on values: each company's deviation is 2^-noise of the unit they are opened in; 0 for none")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -132,11 +133,11 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	for _, x := range t.Consents {
 		companies = append(companies, x.Company)
 	}
-	copied := ledger.Copied(m.Copies, ledger.Order(v, t.ID, companies))
+	copied, values := ledger.Copied(m.Copies, ledger.Order(v, t.ID, companies)), ledger.Agreed(v, t, m)
 	for i, x := range t.Consents {
 		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
-		if i < len(m.Opened) {
-			gain.Value = math.Ldexp(float64(m.Opened[i]), -32)
+		if i < len(values) {
+			gain.Value = math.Ldexp(float64(values[i]), -32)
 		}
 		for _, p := range m.Copies {
 			a, b := int(p.First), int(p.Second)

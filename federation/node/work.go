@@ -384,6 +384,6 @@ func (n *Node) openValues(ctx context.Context, v ledger.View, d federation.OpenV
 		return err
 	}
 	receiver, _ := w.job.Receiver()
-	record.Values = w.job.Opened(release.Open(receiver, switched), m.Copies)
+	record.Values = ledger.Coarse(w.job.Opened(release.Open(receiver, switched), m.Copies), w.job.Roster.N())
 	return n.submit(ctx, record)
 }

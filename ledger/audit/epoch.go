@@ -16,21 +16,23 @@ import (
 // and compute again: docs/payouts.py does, without this code. Numbers named Q32
 // there are whole: the number times 2^32. Parts are in millionths.
 type Epoch struct {
-	Chain     string            `json:"chain"`
-	Epoch     uint64            `json:"epoch"`
-	Task      string            `json:"task"`
-	Rules     ledger.Money      `json:"rules"`
-	Pot       uint64            `json:"pot"`
-	Roster    []string          `json:"roster"`
-	Order     []uint64          `json:"order"`
-	Escrows   []uint64          `json:"escrows"`
-	Companies []Company         `json:"companies"`
-	Models    []Model           `json:"models"`
-	Bonds     []Bond            `json:"bonds"`
-	Operators []string          `json:"operators"`
-	Paid      Paid              `json:"paid"`
-	Payouts   map[string]Payout `json:"payouts"`
-	Record    string            `json:"record"` // the ledger's own encoding, in hexadecimal
+	Chain      string            `json:"chain"`
+	Epoch      uint64            `json:"epoch"`
+	Task       string            `json:"task"`
+	Rules      ledger.Money      `json:"rules"`
+	Pot        uint64            `json:"pot"`
+	Roster     []string          `json:"roster"`
+	Owners     []string          `json:"owners"`
+	Evaluators []string          `json:"evaluators"`
+	Order      []uint64          `json:"order"`
+	Escrows    []uint64          `json:"escrows"`
+	Companies  []Company         `json:"companies"`
+	Models     []Model           `json:"models"`
+	Bonds      []Bond            `json:"bonds"`
+	Operators  []string          `json:"operators"`
+	Paid       Paid              `json:"paid"`
+	Payouts    map[string]Payout `json:"payouts"`
+	Record     string            `json:"record"` // the ledger's own encoding, in hexadecimal
 }
 
 // A Company ranked models.
@@ -55,6 +57,7 @@ type Model struct {
 	Model     string   `json:"model"`
 	Peer      string   `json:"peer"`
 	Owner     string   `json:"owner"`
+	Found     []int64  `json:"found"`
 	Values    []int64  `json:"values"`
 	Copies    [][2]int `json:"copies"`
 	Consensus int64    `json:"consensus"`
@@ -98,7 +101,7 @@ func NewEpoch(chain string, st *ledger.Settlement) (Epoch, error) {
 	if !bytes.Equal(again.Append(nil), st.Append(nil)) {
 		return Epoch{}, fmt.Errorf("the settlement of epoch %d of task %x does not follow from its inputs", st.Epoch, st.Task[:6])
 	}
-	out := Epoch{Chain: chain, Epoch: st.Epoch, Task: hexOf(st.Task), Pot: st.Pot, Roster: st.Roster, Order: st.Order, Escrows: st.Escrows,
+	out := Epoch{Chain: chain, Epoch: st.Epoch, Task: hexOf(st.Task), Pot: st.Pot, Roster: st.Roster, Owners: st.Owners, Evaluators: st.Evaluators, Order: st.Order, Escrows: st.Escrows,
 		Operators: st.Operators, Paid: Paid(st.Paid), Payouts: map[string]Payout{}, Record: hex.EncodeToString(st.Append(nil)),
 		Rules: st.Money}
 	for _, c := range st.Companies {
@@ -109,7 +112,7 @@ func NewEpoch(chain string, st *ledger.Settlement) (Epoch, error) {
 		out.Companies = append(out.Companies, x)
 	}
 	for _, m := range st.Models {
-		x := Model{Model: hexOf(m.Model), Peer: m.Peer, Owner: m.Owner, Values: m.Values, Consensus: m.Consensus, Incentive: m.Incentive}
+		x := Model{Model: hexOf(m.Model), Peer: m.Peer, Owner: m.Owner, Found: m.Found, Values: m.Values, Consensus: m.Consensus, Incentive: m.Incentive}
 		for _, p := range m.Copies {
 			x.Copies = append(x.Copies, [2]int{int(p.First), int(p.Second)})
 		}

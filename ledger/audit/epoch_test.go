@@ -20,12 +20,17 @@ func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
 	st := &ledger.Settlement{Epoch: seed, Task: ledger.Digest{1}, Pot: r.Uint64N(1 << (1 + r.IntN(50))), Roster: roster, Operators: []string{"north", "south", "v1"},
 		Money: ledger.Money{Cut: some(0, 180_000, ledger.Million), Evaluate: some(0, 333_333, 500_000, ledger.Million), Provide: some(0, 500_000, ledger.Million),
 			Penalty: some(0, 500_000, ledger.Million), Smoothing: some(0, 100_000, ledger.Million), Cap: some(0, 300_000, 490_000)}}
+	st.Evaluators = roster[r.IntN(len(roster)):]
 	for i := range r.IntN(5) {
 		m := ledger.Ranked{Model: ledger.Digest{byte(i)}, Peer: []string{"peer", "ann"}[r.IntN(2)]}
 		m.Owner = m.Peer
 		if r.IntN(4) > 0 {
-			for range roster {
-				m.Values = append(m.Values, r.Int64N(1<<40)-1<<38)
+			evaluators := 1
+			if r.IntN(2) > 0 {
+				evaluators = len(st.Evaluators)
+			}
+			for range evaluators * len(roster) {
+				m.Found = append(m.Found, r.Int64N(1<<40)-1<<38)
 			}
 		}
 		if r.IntN(2) > 0 {
@@ -39,6 +44,7 @@ func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
 		if r.IntN(4) == 0 {
 			owner = "ann"
 		}
+		st.Owners = append(st.Owners, owner)
 		c := ledger.Evaluator{Name: name, Owner: owner, Stake: r.Uint64N(1 << 40)}
 		for _, m := range st.Models {
 			if r.IntN(3) > 0 {

@@ -31,6 +31,7 @@ type moneyYAML struct {
 	Challenge   uint64        `yaml:"challenge"`
 	Window      time.Duration `yaml:"window"`
 	Sample      string        `yaml:"sample"`
+	Releases    uint32        `yaml:"releases"`
 }
 
 // MoneyExample is the part of a consortium.yaml that founds credits, with every
@@ -57,6 +58,7 @@ const MoneyExample = `money:                   # without it nothing costs and no
   challenge: 1000        # bond of who challenges a step
   window: 168h           # in which a step may be challenged
   sample: 20%            # of a job's steps, evaluated again by those who check
+  releases: 1            # of values of a task's rows in a reward epoch; further jobs train without
 `
 
 // into checks the rules and makes them the genesis's.
@@ -73,7 +75,7 @@ func (m *moneyYAML) into(name string, g *ledger.Genesis, p *Problems) {
 		p.add(name, "money: reward_epoch", "%v; give 1s at least, or leave it out for 24h", m.RewardEpoch)
 	}
 	g.Money = ledger.Money{Grant: m.Grant, Bond: m.Bond, Fee: m.Fee, Quota: m.Quota, Price: m.Price, Escrow: m.Escrow, Emission: m.Emission,
-		Halving: m.Halving, Unstake: m.Unstake.Milliseconds(), Vesting: m.Vesting.Milliseconds(), Challenge: m.Challenge, Window: m.Window.Milliseconds(),
+		Halving: m.Halving, Unstake: m.Unstake.Milliseconds(), Vesting: m.Vesting.Milliseconds(), Challenge: m.Challenge, Window: m.Window.Milliseconds(), Releases: m.Releases,
 		Cut: part("cut", m.Cut), Evaluate: part("evaluate", m.Evaluate), Provide: part("provide", m.Provide), Penalty: part("penalty", m.Penalty),
 		Smoothing: part("smoothing", m.Smoothing), Cap: part("cap", m.Cap), Slash: part("slash", m.Slash), Sample: part("sample", m.Sample)}
 	if err := g.Money.Check(); err != nil {

@@ -18,7 +18,7 @@ func TestMoneyExample(t *testing.T) {
 	const day = 24 * 3600 * 1000
 	want := ledger.Money{Grant: 1_000_000, Bond: 100_000, Fee: 1, Quota: 3000, Price: 1, Escrow: 10_000, Emission: 1_000_000, Halving: 365, Unstake: 7 * day,
 		Vesting: 7 * day, Cut: 100_000, Evaluate: 500_000, Provide: 500_000, Penalty: 1_000_000, Smoothing: 100_000, Cap: 490_000, Slash: 100_000,
-		Challenge: 1000, Window: 7 * day, Sample: 200_000}
+		Challenge: 1000, Window: 7 * day, Sample: 200_000, Releases: 1}
 	if f.Genesis.Money != want || f.Genesis.RewardEpoch != day {
 		t.Errorf("founded on %+v, reward epochs of %d ms", f.Genesis.Money, f.Genesis.RewardEpoch)
 	}

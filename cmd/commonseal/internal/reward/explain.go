@@ -136,9 +136,12 @@ func (s *Story) provider() {
 			sum.Add(sum, big.NewInt(v))
 		}
 		note := ""
+		if len(m.Found) > len(m.Values) {
+			note = fmt.Sprintf(", the median of what others' rows of %d companies found", len(s.st.Evaluators))
+		}
 		for _, c := range m.Copies {
 			if a, b := int(c.First), int(c.Second); a == i || b == i {
-				note = fmt.Sprintf("; near-copies of %s's rows: who contributed first counts", s.st.Roster[a+b-i])
+				note += fmt.Sprintf("; near-copies of %s's rows: who contributed first counts", s.st.Roster[a+b-i])
 			}
 		}
 		s.say("               model %x: incentive %s × φ %s of Σφ %s%s", m.Model[:6], fixed(m.Incentive), value(big.NewInt(m.Values[i])), value(sum), note)

@@ -19,7 +19,8 @@ func settlement(t *testing.T) *ledger.Settlement {
 	ranks := func(a, b uint16) []ledger.Weight {
 		return []ledger.Weight{{Model: first, Part: a}, {Model: second, Part: b}}
 	}
-	st := &ledger.Settlement{Epoch: 12, Task: ledger.Digest{7}, Pot: 1_000_000, Roster: []string{"ann", "bob", "cal"}, Order: []uint64{1, 2, 3},
+	st := &ledger.Settlement{Epoch: 12, Task: ledger.Digest{7}, Pot: 1_000_000, Roster: []string{"ann", "bob", "cal"}, Owners: []string{"Ann Ltd", "Bob Ltd", "Cal Ltd"},
+		Evaluators: []string{"ann", "bob", "cal"}, Order: []uint64{1, 2, 3},
 		Escrows: []uint64{1000, 1000, 100_000}, Operators: []string{"north", "south"},
 		Money: ledger.Money{Cut: 180_000, Evaluate: 500_000, Provide: 500_000, Penalty: ledger.Million, Smoothing: 100_000, Cap: 490_000},
 		Companies: []ledger.Evaluator{
@@ -27,8 +28,8 @@ func settlement(t *testing.T) *ledger.Settlement {
 			{Name: "bob", Owner: "Bob Ltd", Stake: 1000, Weights: ranks(3, 1)},
 			{Name: "cal", Owner: "Cal Ltd", Stake: 1000, Weights: ranks(1, 9)}},
 		Models: []ledger.Ranked{
-			{Model: first, Peer: "peer", Owner: "Peer GmbH", Values: []int64{3 << 30, 1 << 30, -1 << 29}},
-			{Model: second, Peer: "cal", Owner: "Cal Ltd", Values: []int64{1 << 30, 1 << 30, 1 << 30}, Copies: []ledger.Pair{{First: 0, Second: 2}}}}}
+			{Model: first, Peer: "peer", Owner: "Peer GmbH", Found: []int64{3 << 30, 1 << 30, -1 << 29}},
+			{Model: second, Peer: "cal", Owner: "Cal Ltd", Found: []int64{1 << 31, 1 << 30, 1 << 30, 1 << 30, 1 << 31, 1 << 30, 1 << 30, 1 << 30, 1 << 31}, Copies: []ledger.Pair{{First: 0, Second: 2}}}}}
 	again, _, err := st.Recompute()
 	if err != nil {
 		t.Fatal(err)

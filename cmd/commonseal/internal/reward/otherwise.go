@@ -65,10 +65,11 @@ func consensus(st *ledger.Settlement) (out []ledger.Weight) {
 // scale makes a company's values over/under times as large.
 func scale(st *ledger.Settlement, company int, over, under int64) {
 	for k := range st.Models {
-		if v := st.Models[k].Values; len(v) > 0 {
-			x := new(big.Int).Mul(big.NewInt(v[company]), big.NewInt(over))
+		found := st.Models[k].Found
+		for i := company; i < len(found); i += len(st.Roster) { // each evaluator's
+			x := new(big.Int).Mul(big.NewInt(found[i]), big.NewInt(over))
 			if x.Quo(x, big.NewInt(under)); x.IsInt64() {
-				v[company] = x.Int64()
+				found[i] = x.Int64()
 			}
 		}
 	}
