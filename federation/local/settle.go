@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/commonseal/commonseal/he"
-	"github.com/commonseal/commonseal/incentive"
+	"github.com/commonseal/commonseal/ledger"
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -43,11 +43,7 @@ const logValueUnit = 32
 // hides.
 func (f *federation) settle() {
 	r, j := f.report, f.job
-	integers := make([]int64, len(r.Values))
-	for i, v := range r.Values {
-		integers[i] = int64(math.Round(math.Ldexp(v, logValueUnit)))
-	}
-	r.Shares = Shares(integers)
+	r.Shares = Shares(units(r.Values))
 	if j.logNoise == 0 {
 		return
 	}
@@ -84,34 +80,34 @@ func (f *federation) apart(values []float64) [][]float64 {
 	return slices.Collect(slices.Chunk(values, len(f.companies)))
 }
 
-// join is the value of each company on which evaluators with equal stakes agree, in
-// whole units as a ledger has them.
+// join is the value of each company on which evaluators agree, each counting
+// alike and none of them of its own rows, as the ledger joins them: in whole units.
 func (f *federation) join(values []float64) []float64 {
-	var stakes []uint64
-	var phi [][]*big.Int
-	for _, of := range f.apart(values) {
-		stakes, phi = append(stakes, 1), append(phi, units(of))
+	owners, stakes := make([]string, len(f.companies)), []uint64(nil)
+	for i, c := range f.companies {
+		owners[i] = c.name
+	}
+	var evaluators []int
+	for _, members := range f.job.panel.Evaluators {
+		evaluators, stakes = append(evaluators, members[0]), append(stakes, 1)
 	}
 	out := make([]float64, len(f.companies))
-	joined, err := incentive.Join(stakes, phi)
+	agreed, err := ledger.Agree(units(values), owners, evaluators, stakes)
 	for i := range out {
-		if err != nil { // unreachable: as many evaluators as stakes, each of all companies
+		if err != nil { // unreachable: the lists are of one length
 			out[i] = math.NaN()
 			continue
 		}
-		v, _ := new(big.Float).SetInt(joined[i]).Float64()
-		out[i] = math.Ldexp(v, -logValueUnit)
+		out[i] = math.Ldexp(float64(agreed[i]), -logValueUnit)
 	}
 	return out
 }
 
-// units are values in units of 2^-logValueUnit, nil for what is no number.
-func units(values []float64) []*big.Int {
-	out := make([]*big.Int, len(values))
+// units are values in units of 2^-logValueUnit.
+func units(values []float64) []int64 {
+	out := make([]int64, len(values))
 	for i, v := range values {
-		if v = math.RoundToEven(math.Ldexp(v, logValueUnit)); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[i], _ = new(big.Float).SetFloat64(v).Int(nil)
-		}
+		out[i] = int64(math.Round(math.Ldexp(v, logValueUnit)))
 	}
 	return out
 }

@@ -182,7 +182,7 @@ func TestValuesRankAsRetraining(t *testing.T) {
 	}
 	copies, nearest, alike, merged := 1.0, 1.0, 0.0, 0
 	for seed := range uint64(12) {
-		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: hetest.Profiles(t), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
+		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: he.Standard(), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
 		if err != nil {
 			t.Fatal(err)
 		}
