@@ -22,7 +22,8 @@ func (f *federation) compare() {
 		training[i], checking[i] = c.training, c.validation
 	}
 	weights := f.trained.Weights
-	r.ValuesTwin = f.valuesTwin(training, checking)
+	apart := f.valuesTwin(training, checking)
+	r.ValuesTwin, r.twinApart = f.join(apart), f.apart(apart)
 	r.ValuesBound = f.valuesBound()
 
 	shared := f.sharedWeights()

@@ -39,7 +39,7 @@ type Report struct {
 	SoloAUC     []float64 `json:"solo_auc"`     // exact plaintext on a company's own rows alone
 
 	// Values are φ of each company, opened from its encryption: the median of what
-	// evaluators with equal stakes find, each by its own validation rows.
+	// the others find with equal stakes, each by its own validation rows.
 	Values      []float64   `json:"values"`
 	ValuesApart [][]float64 `json:"values_apart"` // what each evaluator finds of each company
 	ValuesTwin  []float64   `json:"values_twin"`
@@ -71,7 +71,8 @@ type Report struct {
 	// seed and inputs give the same digests on any number of cores.
 	OpDigests []string `json:"op_digests"`
 
-	scores []float64 // of the test rows, as decrypted
+	scores    []float64   // of the test rows, as decrypted
+	twinApart [][]float64 // the twin's ValuesApart
 }
 
 // A Noise is what was added to every value before it was opened, and what that

@@ -63,8 +63,8 @@ func (f *federation) unit() float64 {
 
 const noiseDelta = 1e-6
 
-// valuesTwin is the twin's values of all valued steps, copies left out, joined as
-// those that are opened.
+// valuesTwin is what each evaluator finds in the clear over all valued steps, copies
+// left out.
 func (f *federation) valuesTwin(training, checking []he.Rows) []float64 {
 	out := make([]float64, len(f.job.panel.Evaluators)*len(f.companies))
 	for t, w := range f.trained.Points {
@@ -72,7 +72,7 @@ func (f *federation) valuesTwin(training, checking []he.Rows) []float64 {
 			floats.Add(out, f.job.twin.MergedValues(w, f.job.twin.Interval(t), f.job.panel, training, checking, f.copies))
 		}
 	}
-	return f.join(out)
+	return out
 }
 
 // apart is what each evaluator finds of each company.
