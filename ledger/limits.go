@@ -22,7 +22,7 @@ const (
 	MaxStages   = 8    // of a ceremony
 	MaxPromise  = 32*(MaxParts+1) + 32
 	MaxInline   = 64 // bytes revealed in a transaction
-	MaxInputs   = MaxParties + 3
+	MaxInputs   = 2*MaxParties + 3
 	MaxValued   = 16         // steps of a job at which contributions are valued
 	MaxRounds   = 64         // of comparing contributions
 	MinNoise    = 6          // of values: the most that a release can add

@@ -83,8 +83,12 @@ func writeCompanies(b *strings.Builder, r *local.Report) {
 			r.SoloAUC[i], r.AUCEncrypted, r.AUCEncrypted-r.SoloAUC[i], r.Values[i], r.Shares[i])
 	}
 	_ = t.Flush() // into a strings.Builder
-	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps, opened from its encryption; the twin's\ndiffer by up to %.1g. A company may do better alone on rows like its own; these are everybody's.\n",
-		r.ValuedSteps, valueGap(r))
+	by := "all validation rows together"
+	if len(r.ValuesApart) > 1 {
+		by = "each other company's validation rows, of which the median counts"
+	}
+	fmt.Fprintf(b, "A value is the loss its rows take off at %d steps by %s,\nopened from its encryption; the twin's differ by up to %.1g. A company may do better alone on rows like its own; these are\neverybody's.\n",
+		r.ValuedSteps, by, valueGap(r))
 }
 
 // valueGap is the largest difference between encrypted and twin's values.

@@ -65,6 +65,13 @@ func TestCopiesAreMerged(t *testing.T) {
 	compare(t, got, want, strict)
 }
 
+// TestNoCopies compares companies of rows of their own: what each finds by its own
+// validation rows is opened as if nobody had been compared.
+func TestNoCopies(t *testing.T) {
+	w := bring(t, world(t, 0, false, ledger.Strict))
+	w.holdValues(t, trainComparing(t, w, replay.CompareRounds), schema)
+}
+
 // laterIsCopy says that of the first and the third company, who have the same rows,
 // the one that contributed later is worth nothing.
 func laterIsCopy(t *testing.T, w *World, m *ledger.Model) {

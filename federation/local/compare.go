@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/table"
 	"github.com/commonseal/commonseal/he"
@@ -21,7 +22,8 @@ func (f *federation) compare() {
 		training[i], checking[i] = c.training, c.validation
 	}
 	weights := f.trained.Weights
-	r.ValuesTwin = f.valuesTwin(training, checking)
+	apart := f.valuesTwin(training, checking)
+	r.ValuesTwin, r.twinApart = f.join(apart), f.apart(apart)
 	r.ValuesBound = f.valuesBound()
 
 	shared := f.sharedWeights()
@@ -66,7 +68,7 @@ func (f *federation) sharedWeights() []float64 {
 // and the opening's.
 func (f *federation) valuesBound() float64 {
 	j := f.job
-	load := circuit.Load{Rows: j.rows, Validation: j.validationRows, Parties: j.companies}
+	load := circuit.Load{Rows: j.rows, Validation: slices.Min(j.panel.Rows), Parties: j.companies}
 	for _, c := range f.companies {
 		load.Blocks += len(c.blocks(c.training)) + len(c.blocks(c.validation))
 	}

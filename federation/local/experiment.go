@@ -53,3 +53,11 @@ func (f *federation) trainingRows() (rows []int, total int) {
 	}
 	return rows, total
 }
+
+// validationRows is how many rows each company values by.
+func (f *federation) validationRows() (rows []int) {
+	for _, c := range f.companies {
+		rows = append(rows, c.validation.Len())
+	}
+	return rows
+}

@@ -107,16 +107,16 @@ type federation struct {
 
 // A job is what all roles agree on before they begin.
 type job struct {
-	id             he.Digest // names it among the jobs of a key epoch
-	profiles       he.Profiles
-	plan           circuit.Plan
-	twin           circuit.Twin
-	rows           int // training rows of all companies
-	validationRows int
-	companies      int
-	valued         map[int]bool           // steps
-	compare        *multiparty.Comparison // nil: copies are not looked for
-	logNoise       int
+	id        he.Digest // names it among the jobs of a key epoch
+	profiles  he.Profiles
+	plan      circuit.Plan
+	twin      circuit.Twin
+	rows      int // training rows of all companies
+	panel     he.Panel
+	companies int
+	valued    map[int]bool           // steps
+	compare   *multiparty.Comparison // nil: copies are not looked for
+	logNoise  int
 }
 
 // step is step t, whose map is collective.
@@ -129,7 +129,7 @@ func (j job) step(t int) multiparty.TrainingStep {
 		Shared: t == j.twin.Steps-1,
 	}
 	if j.valued[t] {
-		s.Valued, s.ValidationRows, s.Compare = j.companies, j.validationRows, j.compare
+		s.Panel, s.Compare = j.panel, j.compare
 	}
 	return s
 }
@@ -187,7 +187,7 @@ func found(data table.Table, o Options, progress Progress) (*federation, error) 
 		id: he.HashParts("local/job", f.session[:], schema[:], fmt.Appendf(nil, "%d/%+v/%v/%v/%v/%t/%d/%v/%v",
 			o.Local, twin, o.Test, rows, plan.Packing, o.KeepCopies, o.LogNoise, o.Shuffle, o.Copy)),
 		profiles: o.Profiles, plan: plan, companies: o.Companies, twin: twin,
-		rows: total, validationRows: checking.Len(), valued: circuit.ValuedSteps(o.Steps), logNoise: o.LogNoise,
+		rows: total, panel: he.NewPanel(o.Profiles.Release, plan.Packing.Width, f.validationRows()), valued: circuit.ValuedSteps(o.Steps), logNoise: o.LogNoise,
 	}
 	f.report = &Report{
 		Rows: data.Len(), Columns: data.Columns(), TrainRows: total, Validation: checking.Len(), TestRows: test.Len(),

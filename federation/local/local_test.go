@@ -75,8 +75,15 @@ func hold(t *testing.T, r *Report) {
 			t.Errorf("value of company %d: encrypted %g, twin %g: off by %g, bound %g", i+1, r.Values[i], r.ValuesTwin[i], d, r.ValuesBound)
 		}
 	}
-	t.Logf("%s: auc %.4f twin %.4f exact %.4f, weights 2^%.1f, answers 2^%.1f, release 2^%.1f, values %.4g twin %.4g bound %.2g",
-		r.Plan, r.AUCEncrypted, r.AUCTwin, r.AUCPlaintext, math.Log2(r.MaxWeightError), math.Log2(r.AnswerError), math.Log2(r.ReleaseError), r.Values, r.ValuesTwin, r.ValuesBound)
+	for e, of := range r.ValuesApart {
+		for i, v := range of {
+			if d := math.Abs(v - r.twinApart[e][i]); !(d <= r.ValuesBound) {
+				t.Errorf("value of company %d by evaluator %d of %d: encrypted %g, twin %g: bound %g", i+1, e+1, len(r.ValuesApart), v, r.twinApart[e][i], r.ValuesBound)
+			}
+		}
+	}
+	t.Logf("%d evaluators, %s: auc %.4f twin %.4f exact %.4f, weights 2^%.1f, answers 2^%.1f, release 2^%.1f, values %.4g twin %.4g bound %.2g",
+		len(r.ValuesApart), r.Plan, r.AUCEncrypted, r.AUCTwin, r.AUCPlaintext, math.Log2(r.MaxWeightError), math.Log2(r.AnswerError), math.Log2(r.ReleaseError), r.Values, r.ValuesTwin, r.ValuesBound)
 }
 
 func TestRun(t *testing.T) {

@@ -74,6 +74,41 @@ func (n *node) gradients(t int, groups [][]circuit.Block) ([]*he.Ciphertext, err
 	return out, nil
 }
 
+// checks are the pooled blocks that each evaluator values by, of those that have
+// any.
+func (n *node) checks() (groups [][]circuit.Block) {
+	for _, members := range n.job.panel.Evaluators {
+		var blocks []circuit.Block
+		for _, i := range members {
+			blocks = append(blocks, n.validation[i]...)
+		}
+		if len(blocks) > 0 {
+			groups = append(groups, blocks)
+		}
+	}
+	return groups
+}
+
+// judge is the gradient of each evaluator: local companies' as they sent it, by
+// company, and those of pooled blocks.
+func (n *node) judge(local, pooled []*he.Ciphertext) (out []*he.Ciphertext) {
+	for _, members := range n.job.panel.Evaluators {
+		var terms []*he.Ciphertext
+		inPool := false
+		for _, i := range members {
+			if local[i] != nil {
+				terms = append(terms, local[i])
+			}
+			inPool = inPool || len(n.validation[i]) > 0
+		}
+		if inPool {
+			terms, pooled = append(terms, pooled[0]), pooled[1:]
+		}
+		out = append(out, n.sum(terms))
+	}
+	return out
+}
+
 // sum adds gradients up, and records it.
 func (n *node) sum(cs []*he.Ciphertext) *he.Ciphertext {
 	out := he.Add(cs...)
@@ -82,12 +117,12 @@ func (n *node) sum(cs []*he.Ciphertext) *he.Ciphertext {
 }
 
 // value evaluates a valued step, and records it.
-func (n *node) value(updates, direction *he.Ciphertext) error {
-	out, err := n.valuer.Value(updates, direction)
+func (n *node) value(updates, directions *he.Ciphertext) error {
+	out, err := n.valuer.Value(updates, directions)
 	if err != nil {
 		return err
 	}
-	n.record(circuit.Op{Kind: circuit.OpValue}, []*he.Ciphertext{updates, direction}, []*he.Ciphertext{out})
+	n.record(circuit.Op{Kind: circuit.OpValue}, []*he.Ciphertext{updates, directions}, []*he.Ciphertext{out})
 	n.values = append(n.values, out)
 	return nil
 }

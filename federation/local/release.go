@@ -8,6 +8,7 @@ import (
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/circuit"
 	"github.com/commonseal/commonseal/he/multiparty"
+	"gonum.org/v1/gonum/floats"
 )
 
 // A released describes one release of a run, as every role derives it.
@@ -21,20 +22,25 @@ type released struct {
 
 // released is the release of the values of all valued steps.
 func (f *federation) released() released {
-	width := f.job.plan.Packing.Width
+	panel, counted := f.job.panel, f.counted()
 	r := released{
-		id: f.job.round("values", 0), seed: he.QuerierSeed(f.session, "receiver", 0), logNoise: f.job.logNoise,
-		flooding: multiparty.Flooding{Terms: len(f.job.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue},
+		id: f.job.round("values", 0), seed: he.QuerierSeed(f.session, "receiver", 0), logNoise: f.job.logNoise, positions: panel.Answers(counted),
+		flooding: multiparty.Flooding{Terms: len(f.job.valued), Width: panel.Width, LogA: circuit.LogValue, LogB: circuit.LogValue, Directions: len(panel.Evaluators)},
 	}
-	if f.job.compare != nil { // a direction is a sum of outputs of maps: its product is one for each
-		r.flooding.Terms *= 1 + len(f.companies) - len(f.copies)
-	}
-	for i := range f.companies {
-		if !f.copies[i] {
-			r.positions = append(r.positions, circuit.ValuePosition(width, i))
-		}
+	if f.job.compare != nil { // directions are a sum of outputs of maps: their product is one for each
+		r.flooding.Terms *= 1 + len(counted)
 	}
 	return r
+}
+
+// counted are the companies that are no copies.
+func (f *federation) counted() (out []int) {
+	for i := range f.companies {
+		if !f.copies[i] {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // parse is the release of the ciphertext and to the receiver that came as bytes.
@@ -110,29 +116,27 @@ func (f *federation) release(context.Context) error {
 	return nil
 }
 
-// openValues turns opened coefficients into values. A copy has none.
+// openValues turns opened coefficients into values by every evaluator, and joins
+// them. A copy has none.
 func (f *federation) openValues(opened, exact []float64) {
-	unit, k := f.unit(), 0
-	f.report.Values = make([]float64, len(f.companies))
-	for i := range f.companies {
-		if f.copies[i] {
-			continue
-		}
-		f.report.Values[i] = unit * opened[k]
+	unit, panel, counted := f.unit(), f.job.panel, f.counted()
+	values := panel.Values(opened, counted)
+	floats.Scale(unit, values)
+	f.report.ValuesApart, f.report.Values = f.apart(values), f.join(values)
+	for k := range opened {
 		f.report.ReleaseError = max(f.report.ReleaseError, math.Abs(unit*(opened[k]-exact[k])))
-		k++
 	}
 }
 
 // valueMerged evaluates a valued step in which copies do not count.
 func (n *node) valueMerged(v multiparty.Valuation, copies map[int]bool) error {
-	parts := []*he.Ciphertext{v.Gradient}
+	parts := []*he.Ciphertext{v.Gradients}
 	for i, half := range v.Halves {
 		if !copies[i] {
 			parts = append(parts, half)
 		}
 	}
-	direction := he.Add(parts...)
-	n.record(circuit.Op{Kind: circuit.OpDirect}, parts, []*he.Ciphertext{direction})
-	return n.value(v.Updates, direction)
+	directions := he.Add(parts...)
+	n.record(circuit.Op{Kind: circuit.OpDirect}, parts, []*he.Ciphertext{directions})
+	return n.value(v.Updates, directions)
 }

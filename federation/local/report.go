@@ -38,9 +38,12 @@ type Report struct {
 	CompanyRows []int     `json:"company_rows"` // training rows of each company
 	SoloAUC     []float64 `json:"solo_auc"`     // exact plaintext on a company's own rows alone
 
-	Values      []float64 `json:"values"` // φ of each company, opened from its encryption
-	ValuesTwin  []float64 `json:"values_twin"`
-	ValuesBound float64   `json:"values_bound"` // declared: |values − values_twin| stays below
+	// Values are φ of each company, opened from its encryption: the median of what
+	// the others find with equal stakes, each by its own validation rows.
+	Values      []float64   `json:"values"`
+	ValuesApart [][]float64 `json:"values_apart"` // what each evaluator finds of each company
+	ValuesTwin  []float64   `json:"values_twin"`
+	ValuesBound float64     `json:"values_bound"` // declared: |values − values_twin| stays below
 	// Copies are the pairs whose updates are near-copies, one opened bit each: the
 	// later company counts with the earlier one, and its value is 0.
 	Copies       []CopyRows `json:"copies"`
@@ -68,7 +71,8 @@ type Report struct {
 	// seed and inputs give the same digests on any number of cores.
 	OpDigests []string `json:"op_digests"`
 
-	scores []float64 // of the test rows, as decrypted
+	scores    []float64   // of the test rows, as decrypted
+	twinApart [][]float64 // the twin's ValuesApart
 }
 
 // A Noise is what was added to every value before it was opened, and what that

@@ -3,8 +3,10 @@ package local
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/ledger"
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -41,16 +43,12 @@ const logValueUnit = 32
 // hides.
 func (f *federation) settle() {
 	r, j := f.report, f.job
-	integers := make([]int64, len(r.Values))
-	for i, v := range r.Values {
-		integers[i] = int64(math.Round(math.Ldexp(v, logValueUnit)))
-	}
-	r.Shares = Shares(integers)
+	r.Shares = Shares(units(r.Values))
 	if j.logNoise == 0 {
 		return
 	}
 	sigma := math.Ldexp(f.unit(), -j.logNoise)
-	p := j.twin.Privacy(j.rows, j.validationRows, len(j.valued), sigma)
+	p := j.twin.Privacy(j.rows, j.panel.Rows, len(j.valued), sigma)
 	r.Noise = &Noise{
 		LogNoise: j.logNoise, Deviation: sigma * math.Sqrt(float64(j.companies)),
 		Sensitivity: max(p.Training, p.Validation), Epsilon: p.Epsilon(noiseDelta), Delta: noiseDelta, DeviationForOne: p.DeviationFor(1, noiseDelta),
@@ -65,13 +63,51 @@ func (f *federation) unit() float64 {
 
 const noiseDelta = 1e-6
 
-// valuesTwin is the twin's values of all valued steps, copies left out.
+// valuesTwin is what each evaluator finds in the clear over all valued steps, copies
+// left out.
 func (f *federation) valuesTwin(training, checking []he.Rows) []float64 {
-	out := make([]float64, len(f.companies))
+	out := make([]float64, len(f.job.panel.Evaluators)*len(f.companies))
 	for t, w := range f.trained.Points {
 		if f.job.valued[t] {
-			floats.Add(out, f.job.twin.MergedValues(w, f.job.twin.Interval(t), training, checking, f.copies))
+			floats.Add(out, f.job.twin.MergedValues(w, f.job.twin.Interval(t), f.job.panel, training, checking, f.copies))
 		}
+	}
+	return out
+}
+
+// apart is what each evaluator finds of each company.
+func (f *federation) apart(values []float64) [][]float64 {
+	return slices.Collect(slices.Chunk(values, len(f.companies)))
+}
+
+// join is the value of each company on which evaluators agree, each counting
+// alike and none of them of its own rows, as the ledger joins them: in whole units.
+func (f *federation) join(values []float64) []float64 {
+	owners, stakes := make([]string, len(f.companies)), []uint64(nil)
+	for i, c := range f.companies {
+		owners[i] = c.name
+	}
+	var evaluators []int
+	for _, members := range f.job.panel.Evaluators {
+		evaluators, stakes = append(evaluators, members[0]), append(stakes, 1)
+	}
+	out := make([]float64, len(f.companies))
+	agreed, err := ledger.Agree(units(values), owners, evaluators, stakes)
+	for i := range out {
+		if err != nil { // unreachable: the lists are of one length
+			out[i] = math.NaN()
+			continue
+		}
+		out[i] = math.Ldexp(float64(agreed[i]), -logValueUnit)
+	}
+	return out
+}
+
+// units are values in units of 2^-logValueUnit.
+func units(values []float64) []int64 {
+	out := make([]int64, len(values))
+	for i, v := range values {
+		out[i] = int64(math.Round(math.Ldexp(v, logValueUnit)))
 	}
 	return out
 }

@@ -97,7 +97,7 @@ func (f *federation) step(t int) error {
 	}
 	var groups [][]circuit.Block // of pooled companies: apart, if their values are asked for
 	var pooled []int
-	var all, check []circuit.Block
+	var all []circuit.Block
 	for i, c := range f.companies {
 		if c.local {
 			continue
@@ -105,10 +105,9 @@ func (f *federation) step(t int) error {
 		pooled = append(pooled, i)
 		groups = append(groups, n.blocks[i])
 		all = append(all, n.blocks[i]...)
-		check = append(check, n.validation[i]...)
 	}
-	if valued && len(pooled) > 0 {
-		groups = append(groups, check)
+	if valued {
+		groups = append(groups, n.checks()...)
 	} else if len(pooled) > 0 {
 		groups = [][]circuit.Block{all}
 	}
@@ -129,10 +128,7 @@ func (f *federation) step(t int) error {
 		for k, i := range pooled {
 			own[i] = xs[k]
 		}
-		if len(pooled) > 0 {
-			checks = append(checks, xs[len(pooled)])
-		}
-		inputs = append(append(inputs, own...), n.sum(checks))
+		inputs = append(append(inputs, own...), n.judge(checks, xs[len(pooled):])...)
 	}
 	step := f.job.step(t)
 	outputs, err := f.exchange(f.job.round("step", t), step.Map(), inputs)
@@ -150,10 +146,10 @@ func (f *federation) step(t int) error {
 	return n.value(outputs[2], outputs[3])
 }
 
-// updates are the local companies' gradients, by company, and those of their
-// validation rows if the step is valued.
+// updates are the local companies' gradients and, if the step is valued, those of
+// their validation rows, by company.
 func (f *federation) updates(t int, valued bool) (own, checks []*he.Ciphertext, err error) {
-	own = make([]*he.Ciphertext, len(f.companies))
+	own, checks = make([]*he.Ciphertext, len(f.companies)), make([]*he.Ciphertext, len(f.companies))
 	point := f.node.point.Append(nil)
 	for i, c := range f.companies {
 		if !c.local {
@@ -176,7 +172,7 @@ func (f *federation) updates(t int, valued bool) (own, checks []*he.Ciphertext, 
 				return nil, nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 			if check {
-				checks = append(checks, u)
+				checks[i] = u
 			} else {
 				own[i] = u
 			}

@@ -48,22 +48,34 @@ func TestValueCorrectness(t *testing.T) {
 
 // Without looking for copies, one is paid: what merging is for.
 func TestAttackCopiedRows(t *testing.T) {
-	data := synthetic(t, 600, 6)
-	options := Options{Companies: 3, Steps: 2, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t), Copy: []CopyRows{{Of: 1, By: 3}}}
-	paid := func(keep bool) (copier, victim float64) {
+	data := synthetic(t, 1500, 6) // enough for evaluators to agree on a sign
+	options := Options{Companies: 3, Steps: 2, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t), Copy: []CopyRows{{Of: 2, By: 3}}}
+	paid := func(keep bool) (copier, victim float64, apart [][]float64) {
 		options.KeepCopies = keep
 		r, err := Run(context.Background(), data, options, silent)
 		if err != nil {
 			t.Fatal(err)
 		}
 		hold(t, r)
-		return r.Values[2], r.Values[0]
+		return r.Values[2], r.Values[1], r.ValuesApart
 	}
-	if copier, victim := paid(true); copier <= 0 || math.Abs(copier-victim) > 1e-4 {
-		t.Fatalf("a copy that is not looked for earns %g and its original %g; the attack should earn as much", copier, victim)
+	copier, victim, apart := paid(true)
+	if copier <= 0 || victim <= 0 || len(apart) != 3 {
+		t.Fatalf("a copy that is not looked for earns %g and its original %g; the attack should earn", copier, victim)
 	}
-	if copier, victim := paid(false); copier != 0 || victim <= 0 {
+	for e, of := range apart {
+		if math.Abs(of[2]-of[1]) > 1e-4 {
+			t.Fatalf("evaluator %d finds a copy that is not looked for is worth %g and its original %g; it should be as much", e+1, of[2], of[1])
+		}
+	}
+	copier, victim, apart = paid(false)
+	if copier != 0 || victim <= 0 {
 		t.Errorf("a copy earns %g and its original %g", copier, victim)
+	}
+	for e, of := range apart {
+		if of[2] != 0 {
+			t.Errorf("evaluator %d finds a copy is worth %g", e+1, of[2])
+		}
 	}
 }
 
@@ -81,14 +93,15 @@ func TestDuplicatesAreNeutral(t *testing.T) {
 		}
 		twin := circuit.Twin{LearningRate: 0.5, Steps: 1, Columns: 5}
 		companies := []he.Rows{random(7), random(4), random(9)}
-		checks := []he.Rows{random(6)}
+		checks := []he.Rows{random(6), random(3)}
+		panel := he.Panel{Width: 8, Companies: 4, Evaluators: [][]int{{0}, {1}}, Rows: []int{6, 3}}
 		whose := rapid.IntRange(0, 2).Draw(t, "copied")
 		w := random(1).Row(0)
-		merged := twin.MergedValues(w, 4, append(slices.Clone(companies), companies[whose]), checks, map[int]bool{3: true})
+		merged := twin.MergedValues(w, 4, panel, append(slices.Clone(companies), companies[whose]), checks, map[int]bool{3: true})
 		// Zero rows in the copy's place: no update, the same means.
 		absent := he.Rows{Columns: 5, Values: make([]float64, len(companies[whose].Values))}
-		alone := twin.Values(w, 4, append(slices.Clone(companies), absent), checks)
-		if d := floats.Distance(merged, alone, math.Inf(1)); d > 1e-15 || merged[3] != 0 {
+		alone := twin.Values(w, 4, panel, append(slices.Clone(companies), absent), checks)
+		if d := floats.Distance(merged, alone, math.Inf(1)); d > 1e-15 || merged[3] != 0 || merged[7] != 0 {
 			t.Errorf("with the copy %v, without %v", merged, alone)
 		}
 	})
@@ -181,7 +194,7 @@ func TestValuesRankAsRetraining(t *testing.T) {
 	}
 	copies, nearest, alike, merged := 1.0, 1.0, 0.0, 0
 	for seed := range uint64(12) {
-		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: hetest.Profiles(t), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
+		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: he.Standard(), Shuffle: []int{4}, Copy: []CopyRows{{Of: 2, By: 5}}}, silent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +203,7 @@ func TestValuesRankAsRetraining(t *testing.T) {
 		for _, c := range f.companies {
 			training, checking = append(training, c.training), append(checking, c.validation)
 		}
-		f.report.Values = f.valuesTwin(training, checking)
+		f.report.Values = f.join(f.valuesTwin(training, checking))
 		f.audit()
 		if f.report.Audit.Spearman < 0.9 {
 			t.Errorf("seed %d: values %.4f, retrained %.4f: rank correlation %.2f", seed, f.report.Values, f.report.Audit.Retrained, f.report.Audit.Spearman)

@@ -34,7 +34,7 @@ func (j *Job) comparing(record *ledger.Job) error {
 	for _, x := range j.Task.Consents {
 		c.Rows = append(c.Rows, int(x.Rows))
 	}
-	if j.Validation == 0 {
+	if len(j.Panel.Evaluators) == 0 {
 		return fmt.Errorf("job %x compares contributions without a row to value them by", j.ID[:6])
 	}
 	j.compare = c
@@ -203,13 +203,10 @@ func (e *Evaluator) mergedValues(left Left, copies []ledger.Pair) (*he.Ciphertex
 	}
 	var out Step
 	var updates, directions []*he.Ciphertext
-	copied := ledger.Copied(copies, e.job.order)
 	for _, v := range valuations {
-		parts := []*he.Ciphertext{v.Gradient}
-		for i, half := range v.Halves {
-			if !copied[i] {
-				parts = append(parts, half)
-			}
+		parts := []*he.Ciphertext{v.Gradients}
+		for _, i := range e.job.counted(copies) {
+			parts = append(parts, v.Halves[i])
 		}
 		direction := he.Add(parts...)
 		out.note(circuit.Op{Kind: circuit.OpDirect}, parts, []*he.Ciphertext{direction})

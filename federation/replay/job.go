@@ -18,18 +18,19 @@ import (
 // A Job is what everybody derives of a job alike. Step 0 is the start; step t is
 // the t-th gradient step. It is immutable.
 type Job struct {
-	ID               ledger.Digest
-	Task             ledger.Task
-	Steps            uint16
-	Profiles         he.Profiles
-	Roster           multiparty.Roster
-	Plan             circuit.Plan
-	Rows, Validation int // of all companies
-	twin             circuit.Twin
-	valued           []uint16
-	compare          *multiparty.Comparison // nil: contributions are not compared
-	noise            uint8                  // on values
-	order            []uint64               // in which companies contributed
+	ID       ledger.Digest
+	Task     ledger.Task
+	Steps    uint16
+	Profiles he.Profiles
+	Roster   multiparty.Roster
+	Plan     circuit.Plan
+	Rows     int      // that train, of all companies
+	Panel    he.Panel // who values them
+	twin     circuit.Twin
+	valued   []uint16
+	compare  *multiparty.Comparison // nil: contributions are not compared
+	noise    uint8                  // on values
+	order    []uint64               // in which companies contributed
 }
 
 // TaskPlan is how a task whose parties have all consented packs rows and which
@@ -73,10 +74,14 @@ func NewJob(v ledger.View, j *ledger.Job, profiles he.Profiles, roster multipart
 	if Packing(plan) != t.Packing {
 		return nil, fmt.Errorf("task %s was packed as %+v, but its rows lead to %+v; compare versions", t.Name, t.Packing, Packing(plan))
 	}
-	rows, validation := t.Rows()
+	var validation []int
+	for _, x := range t.Consents {
+		validation = append(validation, int(x.Validation))
+	}
+	rows, _ := t.Rows()
 	derived := &Job{
 		ID: j.ID, Task: *t, Steps: j.Steps, Profiles: profiles, Roster: roster, Plan: plan,
-		Rows: int(rows), Validation: int(validation), valued: j.Valued, noise: j.Noise, order: ledger.Order(v, t.ID, roster.Parties),
+		Rows: int(rows), Panel: he.NewPanel(profiles.Release, plan.Packing.Width, validation), valued: j.Valued, noise: j.Noise, order: ledger.Order(v, t.ID, roster.Parties),
 		twin: circuit.Twin{LearningRate: Rate(j.LearningRate), Decay: Rate(j.Decay), Steps: int(j.Steps), Columns: j.Width(t), Trains: j.Trains(t)},
 	}
 	if j.Rounds > 0 {
@@ -97,7 +102,7 @@ func FixedRate(rate float64) uint64 { return uint64(math.Round(math.Ldexp(rate, 
 func (j *Job) IsValued(step uint16) bool {
 	for _, t := range j.valued {
 		if t == step {
-			return j.Validation > 0
+			return len(j.Panel.Evaluators) > 0
 		}
 	}
 	return false
@@ -129,7 +134,7 @@ func (j *Job) step(step uint16) multiparty.TrainingStep {
 		Shared: step == j.Steps,
 	}
 	if j.IsValued(step) {
-		s.Valued, s.ValidationRows, s.Compare = j.Roster.N(), j.Validation, j.compare
+		s.Panel, s.Compare = j.Panel, j.compare
 	}
 	return s
 }
@@ -196,25 +201,19 @@ func (j *Job) Receiver() (*he.SecretKey, *he.PublicKey) {
 	return sk, he.GenPublicKey(sk, he.QuerierSeed(j.Roster.Session, "values", 0), seed.Stream("public"))
 }
 
-// Release is the opening of the companies' values under a ticket, but for those
-// of copies.
+// Release is the opening of the companies' values by all evaluators under a
+// ticket, but for those of copies.
 func (j *Job) Release(ticket *ledger.Ticket, values *he.Ciphertext, copies []ledger.Pair) (*multiparty.Release, error) {
 	if ticket.Job != j.ID || len(ticket.C1s) != 1 || values.C1Digest() != ticket.C1s[0] {
 		return nil, ErrInputs
 	}
-	width := j.Plan.Packing.Width
-	var positions []int
-	for i, copied := range ledger.Copied(copies, j.order) {
-		if !copied {
-			positions = append(positions, circuit.ValuePosition(width, i))
-		}
-	}
+	counted := j.counted(copies)
 	_, receiver := j.Receiver()
-	flooding := multiparty.Flooding{Terms: len(j.valued), Width: width, LogA: circuit.LogValue, LogB: circuit.LogValue}
-	if j.compare != nil { // a direction is a sum of outputs of maps: its product is one for each
-		flooding.Terms *= 1 + len(positions)
+	flooding := multiparty.Flooding{Terms: len(j.valued), Width: j.Panel.Width, LogA: circuit.LogValue, LogB: circuit.LogValue, Directions: len(j.Panel.Evaluators)}
+	if j.compare != nil { // directions are a sum of outputs of maps: their product is one for each
+		flooding.Terms *= 1 + len(counted)
 	}
-	release, err := multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, positions, flooding)
+	release, err := multiparty.NewRelease(j.Roster, ticket.Round(), values, receiver, j.Panel.Answers(counted), flooding)
 	if err != nil || j.noise == 0 {
 		return release, err
 	}
@@ -227,16 +226,24 @@ func (j *Job) ParseValues(b []byte) (*he.Ciphertext, error) {
 	return he.ParseCiphertext(b, p, p.MaxLevel(), 2*p.LogScale())
 }
 
-// Opened turns opened coefficients into values in units of 2^-32: a coefficient
-// is an inner product over Width, in units of η. A copy has none.
+// Opened turns opened coefficients into values in units of 2^-32, all companies'
+// in roster order of each evaluator in turn: a coefficient is an inner product
+// over Width, in units of η. A copy's are zero.
 func (j *Job) Opened(coefficients []float64, copies []ledger.Pair) []int64 {
-	out := make([]int64, j.Roster.N())
+	values := j.Panel.Values(coefficients, j.counted(copies))
+	out := make([]int64, len(values))
+	for k, v := range values {
+		out[k] = int64(math.Round(math.Ldexp(v*j.twin.LearningRate*float64(j.Panel.Width), 32)))
+	}
+	return out
+}
+
+// counted are the companies that are no copies, in roster order.
+func (j *Job) counted(copies []ledger.Pair) (out []int) {
 	for i, copied := range ledger.Copied(copies, j.order) {
-		if copied {
-			continue
+		if !copied {
+			out = append(out, i)
 		}
-		out[i] = int64(math.Round(math.Ldexp(coefficients[0]*j.twin.LearningRate*float64(j.Plan.Packing.Width), 32)))
-		coefficients = coefficients[1:]
 	}
 	return out
 }

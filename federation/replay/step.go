@@ -93,17 +93,13 @@ func (e *Evaluator) Start() Step { return Step{Inputs: []*he.Ciphertext{e.job.St
 func (e *Evaluator) Step(step uint16, point, weights *he.Ciphertext, updates map[federation.Owed]*he.Ciphertext) (Step, error) {
 	j, valued := e.job, e.job.IsValued(step)
 	var out Step
-	own, checks := make([]*he.Ciphertext, j.Roster.N()), []*he.Ciphertext(nil)
+	own := make([]*he.Ciphertext, j.Roster.N())
 	var groups [][]circuit.Block
 	var pooled []int
-	var all, check []circuit.Block
+	var all []circuit.Block
 	for i, x := range j.Task.Consents {
 		if x.Local {
-			own[i] = updates[federation.Owed{Company: x.Company, Index: 0}]
-			if c := updates[federation.Owed{Company: x.Company, Index: 1}]; c != nil {
-				checks = append(checks, c)
-			}
-			if own[i] == nil {
+			if own[i] = updates[federation.Owed{Company: x.Company, Index: 0}]; own[i] == nil {
 				return Step{}, fmt.Errorf("the update of %s is missing", x.Company)
 			}
 			continue
@@ -111,15 +107,12 @@ func (e *Evaluator) Step(step uint16, point, weights *he.Ciphertext, updates map
 		pooled = append(pooled, i)
 		groups = append(groups, e.blocks[ledger.Training][i])
 		all = append(all, e.blocks[ledger.Training][i]...)
-		check = append(check, e.blocks[ledger.Validation][i]...)
 	}
-	switch {
-	case len(pooled) == 0:
-		groups = nil
-	case !valued:
+	if len(pooled) > 0 && !valued {
 		groups = [][]circuit.Block{all}
-	case len(check) > 0:
-		groups = append(groups, check)
+	}
+	if valued {
+		groups = append(groups, e.checks()...)
 	}
 	xs, err := e.gradients(&out, step, point, groups)
 	if err != nil {
@@ -139,11 +132,49 @@ func (e *Evaluator) Step(step uint16, point, weights *he.Ciphertext, updates map
 	for k, i := range pooled {
 		own[i] = xs[k]
 	}
-	if len(pooled) > 0 && len(check) > 0 {
-		checks = append(checks, xs[len(pooled)])
+	out.Inputs = append(out.Inputs, own...)
+	return out, e.judge(&out, updates, xs[len(pooled):])
+}
+
+// checks are the pooled blocks that each evaluator values by, of those that have
+// any.
+func (e *Evaluator) checks() (groups [][]circuit.Block) {
+	for _, members := range e.job.Panel.Evaluators {
+		var blocks []circuit.Block
+		for _, i := range members {
+			blocks = append(blocks, e.blocks[ledger.Validation][i]...)
+		}
+		if len(blocks) > 0 {
+			groups = append(groups, blocks)
+		}
 	}
-	out.Inputs = append(append(out.Inputs, own...), e.sum(&out, checks))
-	return out, nil
+	return groups
+}
+
+// judge appends the gradient of each evaluator: of the pooled blocks that it values
+// by, and of local companies' rows as they sent it.
+func (e *Evaluator) judge(out *Step, updates map[federation.Owed]*he.Ciphertext, pooled []*he.Ciphertext) error {
+	for _, members := range e.job.Panel.Evaluators {
+		var terms []*he.Ciphertext
+		inPool := false
+		for _, i := range members {
+			company := e.job.Task.Consents[i].Company
+			u := updates[federation.Owed{Company: company, Index: 1}]
+			switch {
+			case u != nil:
+				terms = append(terms, u)
+			case len(e.blocks[ledger.Validation][i]) > 0:
+				inPool = true
+			default:
+				return fmt.Errorf("the validation rows of %s are missing", company)
+			}
+		}
+		if inPool {
+			terms, pooled = append(terms, pooled[0]), pooled[1:]
+		}
+		out.Inputs = append(out.Inputs, e.sum(out, terms))
+	}
+	return nil
 }
 
 // gradients evaluates groups of blocks, and notes the operation.
@@ -195,7 +226,7 @@ func (e *Evaluator) Values(left Left, copies []ledger.Pair) (*he.Ciphertext, []c
 	return e.sumValues(updates, directions)
 }
 
-// sumValues are the values of steps, each with its updates and its direction.
+// sumValues are the values of steps, each with its updates and its directions.
 func (e *Evaluator) sumValues(updates, directions []*he.Ciphertext) (*he.Ciphertext, []circuit.Op, error) {
 	var out Step
 	var terms []*he.Ciphertext

@@ -10,7 +10,7 @@ import "math"
 
 // A Load is what a bound depends on beside the plan.
 type Load struct {
-	Rows, Validation int // rows that train, and rows that value
+	Rows, Validation int // rows that train, and the fewest that an evaluator values by
 	Blocks           int // of all of them
 	Parties          int // of the key
 }
@@ -38,10 +38,11 @@ func (p Plan) WeightError(tw Twin, t int, l Load) float64 {
 	return tw.LearningRate * p.GradientError(l.Rows, l) * math.Sqrt(squares)
 }
 
-// ValueError bounds |encrypted − twin| of a company's value over valued steps,
-// opening aside. Updates, in units of η, have norm up to √d and directions up to
-// 1.5·√d. Errors of the coordinates of the other factor are independent but for
-// the weights': those reach a gradient through the loss's curvature, at most d/4.
+// ValueError bounds |encrypted − twin| of a company's value by any evaluator over
+// valued steps, and so of a median of them, opening aside. Updates, in units of η,
+// have norm up to √d and directions up to 1.5·√d. Errors of the coordinates of the
+// other factor are independent but for the weights': those reach a gradient through
+// the loss's curvature, at most d/4.
 func (p Plan) ValueError(tw Twin, valued map[int]bool, l Load) (bound float64) {
 	d, own := float64(tw.Columns), p.GradientError(min(l.Rows, l.Validation), l)
 	for t := range valued {

@@ -1,6 +1,9 @@
 package circuit
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A Privacy says what noise on released values hides of one row, by the Gaussian
 // mechanism: Bun and Steinke, "Concentrated differential privacy", TCC 2016, and
@@ -19,21 +22,23 @@ type Privacy struct {
 // maxInside bounds the polynomial within its interval.
 const maxInside = 1.05
 
-// Privacy is that of values of valued steps with noise of deviation sigma from
-// each party.
+// Privacy is that of values by evaluators, one at least, with so many validation
+// rows each, of valued steps, with noise of deviation sigma from each party.
 //
 // A row's gradient has norm up to C = maxInside·√d. Replacing a training row moves
 // its company's u by δ, |δ| <= 2C/n, and with it φ_i by ⟨δ, g − U/2⟩ − ⟨u_i, δ⟩/2 −
 // |δ|²/2 and every other φ_j by −⟨u_j, δ⟩/2; norms of g, U and all u together are at
-// most C. Replacing a validation row moves g by up to 2C/m and φ_j by ⟨u_j, δ⟩.
-// Each in units of η, for each of the steps.
-func (tw Twin) Privacy(rows, validation, valued int, sigma float64) Privacy {
+// most C. It does so for each of E evaluators, √E times as far in L2. Replacing a
+// validation row moves its own evaluator's g by up to 2C/m and φ_j by ⟨u_j, δ⟩, and
+// no other's: it is most for the evaluator with the fewest rows. Each in units of
+// η, for each of the steps.
+func (tw Twin) Privacy(rows int, validation []int, valued int, sigma float64) Privacy {
 	c := maxInside * math.Sqrt(float64(tw.Columns))
 	delta := 2 * c / float64(rows)
 	all := tw.LearningRate * float64(valued)
 	return Privacy{
-		Training:   all * delta * (1.5*c + 0.5*c + 0.5*c + delta/2),
-		Validation: all * c * 2 * c / float64(validation),
+		Training:   all * math.Sqrt(float64(len(validation))) * delta * (1.5*c + 0.5*c + 0.5*c + delta/2),
+		Validation: all * c * 2 * c / float64(slices.Min(validation)),
 		Deviation:  sigma,
 	}
 }

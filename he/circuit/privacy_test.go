@@ -23,13 +23,16 @@ func TestPrivacyBoundsOneRow(t *testing.T) {
 		}
 		tw := Twin{LearningRate: 0.7, Steps: 1, Columns: columns}
 		companies := []he.Rows{draw(3, "a"), draw(2, "b")}
-		checks := []he.Rows{draw(2, "checks")}
+		checks := []he.Rows{draw(2, "checks"), draw(3, "other checks")}
 		w := draw(1, "w").Row(0)
-		bound := tw.Privacy(5, 2, 1, 1)
+		panel := rapid.SampledFrom([]he.Panel{
+			{Companies: 2, Evaluators: [][]int{{0}, {1}}, Rows: []int{2, 3}}, {Companies: 2, Evaluators: [][]int{{0, 1}}, Rows: []int{5}}, {Companies: 2, Evaluators: [][]int{{0}}, Rows: []int{2}},
+		}).Draw(t, "panel")
+		bound := tw.Privacy(5, panel.Rows, 1, 1)
 		moved := func(change func(row []float64), z he.Rows) float64 {
-			before := tw.Values(w, testInterval, companies, checks)
+			before := tw.Values(w, testInterval, panel, companies, checks)
 			change(z.Row(0))
-			return floats.Distance(before, tw.Values(w, testInterval, companies, checks), 2)
+			return floats.Distance(before, tw.Values(w, testInterval, panel, companies, checks), 2)
 		}
 		replace := func(row []float64) { copy(row, draw(1, "other").Row(0)) }
 		if d := moved(replace, companies[0]); d > bound.Training {
@@ -48,12 +51,13 @@ func TestPrivacyBoundsOneRow(t *testing.T) {
 		}
 		return x
 	}
-	companies, checks := []he.Rows{corner(4)}, []he.Rows{corner(2)}
+	companies, checks := []he.Rows{corner(4)}, []he.Rows{corner(2), corner(3)}
+	panel := he.Panel{Companies: 1, Evaluators: [][]int{{0}, {1}}, Rows: []int{2, 3}}
 	w := []float64{-1.9, -1.9}
-	before := tw.Values(w, testInterval, companies, checks)
+	before := tw.Values(w, testInterval, panel, companies, checks)
 	floats.Scale(-1, checks[0].Row(0))
-	moved := floats.Distance(before, tw.Values(w, testInterval, companies, checks), 2)
-	if bound := tw.Privacy(4, 2, 1, 1).Validation; moved > bound || moved < bound/4 {
+	moved := floats.Distance(before, tw.Values(w, testInterval, panel, companies, checks), 2)
+	if bound := tw.Privacy(4, panel.Rows, 1, 1).Validation; moved > bound || moved < bound/4 {
 		t.Errorf("a row moves values by %g, declared %g", moved, bound)
 	}
 }

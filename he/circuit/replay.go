@@ -17,13 +17,13 @@ type OpKind uint8
 const (
 	OpGradient OpKind = 1 // weights, then vectors block by block → a gradient for each group
 	OpSum      OpKind = 2 // ciphertexts → their sum
-	OpValue    OpKind = 3 // updates, direction → values
+	OpValue    OpKind = 3 // updates, directions → values
 	OpTotal    OpKind = 4 // values of several steps → their sum
 	OpGram     OpKind = 5 // rows and columns of every valued step, in turn → their products' sum
 	OpCross    OpKind = 6 // x, y, z → x² − y·z
 	OpSharpen  OpKind = 7 // x → the sign polynomial of round Interval
 	OpBoth     OpKind = 8 // halves of two signs → their bits
-	OpDirect   OpKind = 9 // g and −u/2 of those that count → the direction
+	OpDirect   OpKind = 9 // g and −u/2 of those that count → the directions
 )
 
 // An Op is one recorded operation: what went in and what came out, by digest
@@ -180,7 +180,7 @@ func (r *Replayer) compute(op Op) ([]*he.Ciphertext, error) {
 			return nil, err
 		}
 		if len(cs) != 2 {
-			return nil, fmt.Errorf("a value of %d ciphertexts; it takes updates and a direction", len(cs))
+			return nil, fmt.Errorf("a value of %d ciphertexts; it takes updates and directions", len(cs))
 		}
 		v, err := r.Values.Value(cs[0], cs[1])
 		return []*he.Ciphertext{v}, err

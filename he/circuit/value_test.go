@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"github.com/commonseal/commonseal/he"
 	"github.com/commonseal/commonseal/he/hetest"
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
+	"gonum.org/v1/gonum/floats"
 )
 
 // encryptCoefficients encrypts coefficients at the profile's scale.
@@ -48,59 +50,90 @@ func release(t *testing.T) (*he.Profile, *he.SecretKey, *he.PublicKey, *Valuer) 
 	return p, sk, he.GenPublicKey(sk, [32]byte{1}, seed.Stream("pk")), NewValuer(keys)
 }
 
-// Coefficient ValuePosition(i) of the product is the inner product of company
-// i's update with the direction, over Width, and no neighbour reaches it.
+// The answers of a panel are the inner products of each company's update with each
+// direction, over Width, and no neighbour reaches them.
 func TestValueIsInnerProduct(t *testing.T) {
 	p, sk, pk, valuer := release(t)
 	const width, companies = 16, 5
-	rng := rand.New(rand.NewPCG(1, 9))
-	// Kept coefficients of periodic vectors: ⟨u, d⟩/Width = u_0·d_0 + 2Σ u_k·d_k.
-	direction, updates, want := map[int]float64{}, map[int]float64{}, make([]float64, companies)
-	for k := range width {
-		direction[k] = rng.NormFloat64()
-	}
-	for i := range companies {
-		for k := range width {
-			u, twice := rng.NormFloat64(), 2.0
-			if k == 0 {
-				twice = 1
+	for _, validation := range [][]int{{0, 9, 0, 0, 0}, {4, 0, 5, 6, 0}} {
+		panel := he.NewPanel(p, width, validation)
+		t.Run(fmt.Sprintf("%d evaluators", len(panel.Evaluators)), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 9))
+			// Kept coefficients of periodic vectors: ⟨u, d⟩/Width = u_0·d_0 + 2Σ u_k·d_k.
+			vectors := func(n int) (out [][]float64) {
+				for range n {
+					v := make([]float64, width)
+					for k := range v {
+						v[k] = rng.NormFloat64()
+					}
+					out = append(out, v)
+				}
+				return out
 			}
-			want[i] += twice * u * direction[k]
-			if i > 0 && k > 0 {
-				u *= 2
+			us, ds := vectors(companies), vectors(len(panel.Evaluators))
+			updates, directions := map[int]float64{}, map[int]float64{}
+			for i, v := range us {
+				for k, u := range v {
+					if k > 0 && (i > 0 || panel.Apart()) {
+						u *= 2
+					}
+					updates[panel.Update(i)+k] = u
+				}
 			}
-			updates[ValuePosition(width, i)+k] = u
-		}
-	}
-	seed := he.Seed{4}
-	c, err := valuer.Value(encryptCoefficients(p, pk, updates, seed.Stream("u")), encryptCoefficients(p, pk, direction, seed.Stream("d")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.LogScale != 196 || c.Level() != p.MaxLevel() {
-		t.Errorf("level %d and scale 2^%d; a value has the top level and 2^196", c.Level(), c.LogScale)
-	}
-	for i := range want {
-		if got := coefficient(sk, c, ValuePosition(width, i)); math.Abs(got-want[i]) > 1e-12 {
-			t.Errorf("company %d: %g, want %g", i, got, want[i])
-		}
-	}
-	if _, err := valuer.Value(c, c); err == nil {
-		t.Error("operands at another scale were accepted")
+			var want []float64
+			for e, d := range ds {
+				for k := range d {
+					directions[panel.Direction(e)+k] = d[k]
+				}
+				for _, u := range us {
+					want = append(want, 2*floats.Dot(u, d)-u[0]*d[0])
+				}
+			}
+			seed := he.Seed{4}
+			c, err := valuer.Value(encryptCoefficients(p, pk, updates, seed.Stream("u")), encryptCoefficients(p, pk, directions, seed.Stream("d")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.LogScale != 196 || c.Level() != p.MaxLevel() {
+				t.Errorf("level %d and scale 2^%d; a value has the top level and 2^196", c.Level(), c.LogScale)
+			}
+			for k, at := range panel.Answers([]int{0, 1, 2, 3, 4}) {
+				if got := coefficient(sk, c, at); math.Abs(got-want[k]) > 1e-12 {
+					t.Errorf("value %d: %g, want %g", k, got, want[k])
+				}
+			}
+			if _, err := valuer.Value(c, c); err == nil {
+				t.Error("operands at another scale were accepted")
+			}
+		})
 	}
 }
 
-// Values are efficient: they sum to the lower bound of all rows together, and
-// a company without rows has none.
+// Values are efficient by every evaluator: they sum to the lower bound of all rows
+// together, and a company without rows has none. One evaluator by all validation
+// rows finds the mean of what two find apart, by their rows.
 func TestValuesTwin(t *testing.T) {
 	tw := Twin{LearningRate: 0.5}
 	companies := []he.Rows{randomRows(40, 6, 1), randomRows(25, 6, 2), {Columns: 6}}
-	validation := []he.Rows{randomRows(20, 6, 3)}
+	validation := []he.Rows{randomRows(20, 6, 3), {Columns: 6}, randomRows(12, 6, 5)}
+	apart := he.NewPanel(hetest.Profiles(t).Release, 8, []int{20, 0, 12})
+	together := he.Panel{Width: 8, Companies: 3, Evaluators: [][]int{{0, 2}}, Rows: []int{32}}
 	w := randomRows(1, 6, 4).Row(0)
 	all := he.Rows{Columns: 6, Values: append(append([]float64(nil), companies[0].Values...), companies[1].Values...)}
-	phi := tw.Values(w, testInterval, companies, validation)
-	if total := tw.Values(w, testInterval, []he.Rows{all}, validation)[0]; math.Abs(phi[0]+phi[1]-total) > 1e-12 || phi[2] != 0 {
-		t.Errorf("values %v do not sum to %g", phi, total)
+	phi := tw.Values(w, testInterval, apart, companies, validation)
+	total := tw.Values(w, testInterval, apart, []he.Rows{all}, validation)
+	for e := range 2 {
+		if of := phi[3*e : 3*e+3]; math.Abs(of[0]+of[1]-total[e]) > 1e-12 || of[2] != 0 {
+			t.Errorf("evaluator %d: values %v do not sum to %g", e, of, total[e])
+		}
+	}
+	for i, v := range tw.Values(w, testInterval, together, companies, validation) {
+		if want := (20*phi[i] + 12*phi[3+i]) / 32; math.Abs(v-want) > 1e-12 {
+			t.Errorf("company %d: together %g, apart %g", i, v, want)
+		}
+	}
+	if phi[0] == phi[3] {
+		t.Error("two evaluators, one value")
 	}
 }
 

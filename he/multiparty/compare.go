@@ -185,7 +185,7 @@ func (c Comparison) Answers() []int {
 // Flooding is that of the bits' release: one product of two vectors of at most
 // one in a slot, and so in a coefficient.
 func (c Comparison) Flooding() Flooding {
-	return Flooding{Terms: 1, Width: c.Period(), LogA: 1, LogB: 1}
+	return Flooding{Terms: 1, Width: c.Period(), LogA: 1, LogB: 1, Directions: 1}
 }
 
 // A Pair is two companies by index, First the lower.

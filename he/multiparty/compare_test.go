@@ -102,6 +102,67 @@ func TestGramMapHasEveryPair(t *testing.T) {
 	}
 }
 
+// In the clear: the product of a valued step's updates and directions has every
+// company's value by every evaluator among its answers, and nothing of another's,
+// with directions as the step writes them and with those that parts of companies
+// which count add up to.
+func TestValuesHaveTheirPlaces(t *testing.T) {
+	ps := hetest.Profiles(t)
+	for _, tc := range []struct{ companies, width, evaluators int }{{2, 8, 1}, {5, 16, 1}, {2, 8, 2}, {3, 16, 2}, {4, 8, 4}, {8, 2, 8}, {2, 1, 2}, {2, 64, 2}} {
+		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(2, uint64(tc.width)))
+			c := &Comparison{Train: ps.Train, Release: ps.Release, Width: tc.width, Columns: tc.width, Steps: 1, Theta: DefaultTheta()}
+			s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: tc.width, Rows: 50, Panel: panelOf(ps.Release, tc.width, tc.companies, tc.evaluators), Compare: c}
+			inputs := [][]float64{{}, {}} // the state
+			for range tc.companies + tc.evaluators {
+				v := make([]float64, tc.width)
+				for k := range v {
+					v[k] = rng.NormFloat64()
+				}
+				inputs = append(inputs, v)
+			}
+			inner := func(a, b []float64) float64 { return 2*dot(a, b) - a[0]*b[0] } // of periodic vectors
+			updates, parts := s.updates().clear(inputs), s.parts()
+			for _, counted := range [][]int{{0, 1}, {tc.companies - 1}, {0}, nil} {
+				directions := parts[0].clear(inputs)
+				for _, i := range counted {
+					for at, v := range parts[1+i].clear(inputs) {
+						directions[at] += v
+					}
+				}
+				product, k := multiply(ps.Release.N(), updates, directions), 0
+				for e, rows := range s.Panel.Rows {
+					direction := make([]float64, tc.width)
+					for j, g := range inputs[2+tc.companies+e] {
+						direction[j] = s.mean(rows) * g
+						for _, i := range counted {
+							direction[j] -= s.mean(s.Rows) / 2 * inputs[2+i][j]
+						}
+					}
+					for _, i := range counted {
+						want := s.mean(s.Rows) * inner(inputs[2+i], direction)
+						if got := product[s.Panel.Answers(counted)[k]]; math.Abs(got-want) > 1e-9*math.Abs(want)+1e-9 {
+							t.Errorf("company %d by evaluator %d of %v: %g, want %g", i, e, counted, got, want)
+						}
+						k++
+					}
+				}
+			}
+			all, whole := s.directions().clear(inputs), parts[0].clear(inputs)
+			for _, part := range parts[1:] {
+				for at, v := range part.clear(inputs) {
+					whole[at] += v
+				}
+			}
+			for at := range all {
+				if math.Abs(all[at]-whole[at]) > 1e-12 {
+					t.Fatalf("coefficient %d of directions is %g, and of their parts %g", at, all[at], whole[at])
+				}
+			}
+		})
+	}
+}
+
 // A kept coefficient comes to stand in the one slot it is sent to.
 func TestToSlot(t *testing.T) {
 	p := hetest.Profiles(t).Train

@@ -137,7 +137,7 @@ func TestHiddenKeyErrors(t *testing.T) {
 	p := he.Standard().Release
 	for n, want := range map[int]int{2: 11, 3: 13, he.MaxParties: 18} {
 		_, logBound := testBounds(p, n, 0)
-		if got := logBound - (Flooding{Terms: 1, Width: 32, LogA: 3, LogB: 3}).Error(p, n).BitLen(); got != want {
+		if got := logBound - (Flooding{Terms: 1, Width: 32, LogA: 3, LogB: 3, Directions: 1}).Error(p, n).BitLen(); got != want {
 			t.Errorf("%d parties: %d bits, want %d", n, got, want)
 		}
 	}

@@ -14,13 +14,14 @@ const LogReleases = 20
 
 // A Flooding says what a released ciphertext is, so that the noise that hides
 // its error can be derived: a sum of Terms products A·B of two outputs of maps
-// in the layout of docs/adr/0005, A with one segment of 2·Width coefficients for
-// each party, whose first Width are kept, B with Width kept coefficients.
-// Coefficients i·2·Width of it are inner products.
+// in the layout of [he.Panel], A with one segment of 2·Width coefficients for
+// each party, whose first Width are kept, B with as many kept coefficients for
+// each direction. Inner products begin segments of it.
 type Flooding struct {
 	Terms      int
 	Width      int
 	LogA, LogB int // bounds of a kept coefficient, in bits above the scale
+	Directions int // of B
 }
 
 // maxTerms keeps the integers of a derivation below 2^63.
@@ -28,8 +29,13 @@ const maxTerms = 1 << LogReleases
 
 // check refuses what is no layout of the profile.
 func (f Flooding) check(p *he.Profile, parties int) error {
-	if f.Terms < 1 || f.Terms > maxTerms || f.Width < 1 || f.Width&(f.Width-1) != 0 || f.LogA < 0 || f.LogB < 0 || f.LogA > 64 || f.LogB > 64 || parties*2*f.Width > p.N() {
-		return fmt.Errorf("a sum of %d products, %d segments of twice %d coefficients, values of 2^%d and 2^%d: no layout of N = %d", f.Terms, parties, f.Width, f.LogA, f.LogB, p.N())
+	segments := parties
+	if f.Directions > 1 {
+		segments *= 2 * min(f.Directions, p.N())
+	}
+	if f.Terms < 1 || f.Terms > maxTerms || f.Width < 1 || f.Width&(f.Width-1) != 0 || f.LogA < 0 || f.LogB < 0 || f.LogA > 64 || f.LogB > 64 || f.Directions < 1 || segments*2*f.Width > p.N() {
+		return fmt.Errorf("a sum of %d products in %d directions, %d segments of twice %d coefficients, values of 2^%d and 2^%d: no layout of N = %d",
+			f.Terms, f.Directions, segments, f.Width, f.LogA, f.LogB, p.N())
 	}
 	return nil
 }
@@ -57,31 +63,31 @@ func tailSquared(p *he.Profile) int64 {
 // coefficients, ρ at most (n+1)/2 on each kept one. Let ã be the coefficients of
 // a as a Laurent polynomial, ã_k = a_|k| for |k| < N: coefficient m of a product
 // is Σ_k ã_k·b̃_(m-k). With Δ the scale, V = 2^LogA and W = 2^LogB, the error of
-// any coefficient of one product is
+// any coefficient of one product in E directions is
 //
 //	A·e_B    2nD coefficients ã; two may meet the same     deviation 2σ·√n·√(nD)·VΔ
 //	         e_k, which doubles the variance
-//	e_A·B    2D coefficients b̃, likewise                   deviation 2σ·√n·√D·WΔ
-//	A·ρ_B    the fewer than 2D coefficients ρ̃              D·(n+1)·VΔ
-//	ρ_A·B    the fewer than 2D coefficients b̃              D·(n+1)·WΔ
+//	e_A·B    2ED coefficients b̃, likewise                  deviation 2σ·√n·√(ED)·WΔ
+//	A·ρ_B    at most 2ED coefficients ρ̃                    ED·(n+1)·VΔ
+//	ρ_A·B    at most 2ED coefficients b̃                    ED·(n+1)·WΔ
 //	e·e, ρ·ρ and e·ρ  at most 2N products                  2N·(19n + (n+1)/2)²
 //	relinearisation   see relinError
 //
 // The deviations add in squares, over products too, at the tail of
 // [tailSquared]; everything else adds up as it stands.
 func (f Flooding) Error(p *he.Profile, parties int) *big.Int {
-	n, d, terms := int64(parties), int64(f.Width), int64(f.Terms)
+	n, d, directions, terms := int64(parties), int64(f.Width), int64(f.Directions), int64(f.Terms)
 	v := new(big.Int).Lsh(big.NewInt(1), uint(f.LogA))
 	w := new(big.Int).Lsh(big.NewInt(1), uint(f.LogB))
 
 	const variance = 11 // above 3.2²
 	square := new(big.Int).Mul(v, v)
-	square.Mul(square, big.NewInt(n)).Add(square, new(big.Int).Mul(w, w))
+	square.Mul(square, big.NewInt(n)).Add(square, new(big.Int).Mul(new(big.Int).Mul(w, w), big.NewInt(directions)))
 	square.Mul(square, big.NewInt(4*variance*tailSquared(p)*n*d*terms))
 	sum := square.Sqrt(square)
 
 	rounding := new(big.Int).Add(v, w)
-	sum.Add(sum, rounding.Mul(rounding, big.NewInt(terms*d*(n+1))))
+	sum.Add(sum, rounding.Mul(rounding, big.NewInt(terms*directions*d*(n+1))))
 	sum.Add(sum, big.NewInt(1)) // the square root's floor
 	sum.Lsh(sum, uint(p.LogScale()))
 
@@ -150,7 +156,7 @@ func (f Flooding) Derivation(p *he.Profile, parties int) string {
 	}
 	e, _ := f.ValueError(p, parties)
 	var b strings.Builder
-	fmt.Fprintf(&b, "flooding: %d products of width %d for %d parties, coefficients up to 2^%d and 2^%d\n", f.Terms, f.Width, parties, f.LogA, f.LogB)
+	fmt.Fprintf(&b, "flooding: %d products of width %d in %d directions for %d parties, coefficients up to 2^%d and 2^%d\n", f.Terms, f.Width, f.Directions, parties, f.LogA, f.LogB)
 	fmt.Fprintf(&b, "  hide        2^%d: statistical 2^-%d over 2^%d releases of 2^%d coefficients\n", LogHide(p), he.LogStat, LogReleases, p.Spec().LogN)
 	fmt.Fprintf(&b, "  error       2^%d at %.1f deviations; flooding 2^%d\n", f.Error(p, parties).BitLen(), math.Sqrt(float64(tailSquared(p))), logSigma)
 	fmt.Fprintf(&b, "  an answer   to within 2^%.1f\n", math.Log2(e))

@@ -73,10 +73,11 @@ func TestStepOfSomeColumns(t *testing.T) {
 	const width, n = 8, 3
 	columns := []bool{true, false, true, true, false, true} // and two that pad
 	for _, s := range []TrainingStep{
-		{}, {Decay: 0.25}, {Trains: columns}, {Decay: 0.25, Trains: columns}, {Decay: 2, Trains: columns, Shared: true}, {Trains: columns, Valued: n, ValidationRows: 7},
-		{Decay: 0.25, Trains: columns, Valued: n, ValidationRows: 7, Shared: true},
+		{}, {Decay: 0.25}, {Trains: columns}, {Decay: 0.25, Trains: columns}, {Decay: 2, Trains: columns, Shared: true}, {Trains: columns, Panel: panelOf(ps.Release, width, n, 1)},
+		{Decay: 0.25, Trains: columns, Panel: panelOf(ps.Release, width, n, 1), Shared: true}, {Trains: columns, Panel: panelOf(ps.Release, width, n, 2)},
+		{Panel: panelOf(ps.Release, width, n, 3)},
 	} {
-		t.Run(fmt.Sprintf("%v/%v/%d/%v", s.Decay, s.Trains != nil, s.Valued, s.Shared), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v/%v/%d/%v", s.Decay, s.Trains != nil, len(s.Panel.Evaluators), s.Shared), func(t *testing.T) {
 			roster, parties, sums := holders(t, ps, n)
 			s.Train, s.Release, s.Width, s.Rows, s.LearningRate, s.Momentum, s.Interval, s.Next = ps.Train, ps.Release, width, 11, 0.5, 0.4, 4, 5
 			m, rng := s.Map(), rand.New(rand.NewPCG(9, 10))
@@ -103,7 +104,7 @@ func TestStepOfSomeColumns(t *testing.T) {
 			}
 			near("point", slotsOf(t, sums["train"], outputs[0], width), point, 1e-6)
 			near("weight", slotsOf(t, sums["train"], outputs[1], width), weights, 1e-6)
-			if s.Valued > 0 {
+			if s.valued() > 0 {
 				near("value", s.values(t, sums["release"], outputs[2], outputs[3]), s.clearValues(clear), 1e-5)
 			}
 			if s.Shared {
@@ -140,7 +141,7 @@ func (s TrainingStep) clear(inputs [][]float64) (weights, point []float64) {
 		if j > 0 {
 			weights[j] -= s.LearningRate * s.Decay * v
 		}
-		for _, g := range inputs[2 : 2+max(1, s.Valued)] {
+		for _, g := range inputs[2 : 2+max(1, s.valued())] {
 			weights[j] += s.update(g, s.Rows)[j]
 		}
 		point[j] = (weights[j] + s.Momentum*(weights[j]-inputs[1][j])) / s.Next
@@ -148,37 +149,40 @@ func (s TrainingStep) clear(inputs [][]float64) (weights, point []float64) {
 	return weights, point
 }
 
-// clearValues are ⟨u_i, g − U/2⟩ in units of η, of columns that train.
-func (s TrainingStep) clearValues(inputs [][]float64) []float64 {
-	direction := s.update(inputs[2+s.Valued], s.ValidationRows)
-	for _, g := range inputs[2 : 2+s.Valued] {
-		for j, u := range s.update(g, s.Rows) {
-			direction[j] -= u / 2
+// clearValues are ⟨u_i, g_e − U/2⟩ in units of η, of columns that train.
+func (s TrainingStep) clearValues(inputs [][]float64) (out []float64) {
+	updates := inputs[2 : 2+s.valued()]
+	for e, rows := range s.Panel.Rows {
+		direction := s.update(inputs[2+s.valued()+e], rows)
+		for _, g := range updates {
+			for j, u := range s.update(g, s.Rows) {
+				direction[j] -= u / 2
+			}
 		}
-	}
-	var out []float64
-	for _, g := range inputs[2 : 2+s.Valued] {
-		out = append(out, dot(s.update(g, s.Rows), direction)/s.LearningRate/s.LearningRate)
+		for _, g := range updates {
+			out = append(out, dot(s.update(g, s.Rows), direction)/s.LearningRate/s.LearningRate)
+		}
 	}
 	return out
 }
 
-// values are the inner products that a product of updates and direction holds, of
-// coefficients in the clear: Width times what stands for X^k + X^-k twice.
-func (s TrainingStep) values(t *testing.T, sk *he.SecretKey, updates, direction *he.Ciphertext) []float64 {
+// values are Width times the answers of the product of updates and directions, in
+// the clear.
+func (s TrainingStep) values(t *testing.T, sk *he.SecretKey, updates, directions *he.Ciphertext) (out []float64) {
 	t.Helper()
-	u, d := coefficients(sk, updates), coefficients(sk, direction)
-	var out []float64
-	for i := range s.Valued {
-		sum := 0.0
-		for k := range s.Width {
-			x := scaled(u[2*s.Width*i+k], updates.LogScale) * scaled(d[k], direction.LogScale)
-			if i == 0 && k > 0 {
-				x *= 2 // another company's update stands there twice already
-			}
-			sum += x
+	var factors [2][]float64
+	for f, c := range []*he.Ciphertext{updates, directions} {
+		for _, v := range coefficients(sk, c) {
+			factors[f] = append(factors[f], scaled(v, c.LogScale))
 		}
-		out = append(out, sum*float64(s.Width))
+	}
+	product := multiply(s.Release.N(), factors[0], factors[1])
+	var all []int
+	for i := range s.valued() {
+		all = append(all, i)
+	}
+	for _, at := range s.Panel.Answers(all) {
+		out = append(out, product[at]*float64(s.Width))
 	}
 	return out
 }
@@ -214,7 +218,7 @@ func BenchmarkLinear(b *testing.B) {
 	for _, width := range []int{32, he.MaxWidth} {
 		for _, some := range []bool{false, true} {
 			b.Run(fmt.Sprintf("width=%d/some=%v", width, some), func(b *testing.B) {
-				s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: width, Rows: 100, LearningRate: 0.5, Decay: 0.1, Interval: 4, Next: 4, Valued: 3, ValidationRows: 10}
+				s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: width, Rows: 100, LearningRate: 0.5, Decay: 0.1, Interval: 4, Next: 4, Panel: panelOf(ps.Release, width, 3, 1)}
 				if some {
 					s.Trains = make([]bool, width)
 					for j := range width {

@@ -14,7 +14,7 @@ import (
 // the same at every repeat.
 func TestNoiseIsEverybodys(t *testing.T) {
 	const parties, logNoise = 3, 10
-	o := newOpening(t, hetest.Profiles(t), parties, 16)
+	o := newOpening(t, hetest.Profiles(t), parties, 16, 1)
 	answers := make([]int, 900)
 	for i := range answers {
 		answers[i] = i
@@ -60,7 +60,7 @@ func TestNoiseIsEverybodys(t *testing.T) {
 // Attack: one ciphertext is asked for with noise and without; the difference of
 // two answers would be the noise, and the value bare. The journal knows c1.
 func TestAttackNoiselessRepeat(t *testing.T) {
-	o := newOpening(t, hetest.Profiles(t), 2, 16)
+	o := newOpening(t, hetest.Profiles(t), 2, 16, 1)
 	plain := o.release(t, "r", o.answers, releaseDefences{})
 	noisy, err := plain.WithNoise(8)
 	if err != nil {

@@ -69,7 +69,7 @@ func newRelease(roster Roster, id he.Digest, c *he.Ciphertext, receiver *he.Publ
 	r := &Release{roster: roster, ciphertext: c, receiver: receiver, answers: slices.Clone(answers), logSigma: logSigma, off: off}
 	rosterDigest, content, key := roster.Digest(), c.Digest(), receiver.Digest()
 	r.request = he.HashParts("switch/request", rosterDigest[:], id[:], content[:], key[:], indices(answers),
-		indices([]int{f.Terms, f.Width, f.LogA, f.LogB}))
+		indices([]int{f.Terms, f.Width, f.LogA, f.LogB, f.Directions}))
 	return r, nil
 }
 

@@ -22,7 +22,7 @@ func everyCoefficient(p *he.Profile) []int {
 // Attack: one ciphertext, another receiver, who reads what no release was for.
 // The journal binds c1 to one request.
 func TestAttackSecondReceiver(t *testing.T) {
-	o := newOpening(t, hetest.Profiles(t), 3, 8)
+	o := newOpening(t, hetest.Profiles(t), 3, 8, 1)
 	first := o.release(t, "first", o.answers[:1], releaseDefences{})
 	journals := []*UsedSet{{}, {}, {}}
 	for i, s := range o.parties {
@@ -51,7 +51,7 @@ func TestAttackSecondReceiver(t *testing.T) {
 // secret. What is left, less flooding, is s_i·c1 on the answers: divided by c1,
 // a party's whole key.
 func TestAttackUnfloodedRelease(t *testing.T) {
-	o := newOpening(t, hetest.Profiles(t), 2, 8)
+	o := newOpening(t, hetest.Profiles(t), 2, 8, 1)
 	p := o.sum.Profile
 	o.pk = he.NewPublicKey(p, o.pk.Seed, p.NewPolyQ(p.MaxLevel()))
 	read := func(off releaseDefences) (found int) {
@@ -86,24 +86,27 @@ func TestAttackUnfloodedRelease(t *testing.T) {
 }
 
 // Attack: read the coefficients that are no answers. They hold cross terms of
-// one company's update and another's; the cover makes them uniform.
+// one company's update and another's; the cover makes them uniform, with one
+// evaluator's direction and with three.
 func TestAttackUncoveredRelease(t *testing.T) {
-	o := newOpening(t, hetest.Profiles(t), 3, 8)
-	p := o.sum.Profile
-	exact := o.key.Values(o.sum, everyCoefficient(p))
-	told := func(off releaseDefences) (n int) {
-		r := o.release(t, "r", o.answers, off)
-		for i, got := range o.sk.Values(o.finish(t, r), everyCoefficient(p)) {
-			if math.Abs(got-exact[i]) < 1e-3 {
-				n++
+	for _, evaluators := range []int{1, 3} {
+		o := newOpening(t, hetest.Profiles(t), 3, 8, evaluators)
+		p := o.sum.Profile
+		exact := o.key.Values(o.sum, everyCoefficient(p))
+		told := func(off releaseDefences) (n int) {
+			r := o.release(t, "r", o.answers, off)
+			for i, got := range o.sk.Values(o.finish(t, r), everyCoefficient(p)) {
+				if math.Abs(got-exact[i]) < 1e-3 {
+					n++
+				}
 			}
+			return n
 		}
-		return n
-	}
-	if n := told(releaseDefences{cover: true}); n != p.N() {
-		t.Fatalf("without the cover all %d coefficients should open, %d do", p.N(), n)
-	}
-	if n := told(releaseDefences{}); n != len(o.answers) {
-		t.Errorf("%d coefficients open; %d are answers", n, len(o.answers))
+		if n := told(releaseDefences{cover: true}); n != p.N() {
+			t.Fatalf("%d evaluators: without the cover all %d coefficients should open, %d do", evaluators, p.N(), n)
+		}
+		if n := told(releaseDefences{}); n != len(o.answers) || n != 3*evaluators {
+			t.Errorf("%d evaluators: %d coefficients open; %d are answers", evaluators, n, len(o.answers))
+		}
 	}
 }

@@ -54,13 +54,26 @@ func product(t testing.TB, sk *he.SecretKey, a, b *he.Ciphertext) *he.Ciphertext
 	return &he.Ciphertext{Profile: p, LogScale: a.LogScale + b.LogScale, C0: ct.Value[0], C1: ct.Value[1]}
 }
 
-// segments are the kept coefficients of A and of B.
-func segments(width, n int) (a, b []int) {
-	for k := range n * width {
-		a = append(a, k/width*2*width+k%width)
+// panelOf is a panel of n companies, of which the first evaluators value.
+func panelOf(release *he.Profile, width, n, evaluators int) he.Panel {
+	rows := make([]int, n)
+	for i := range evaluators {
+		rows[i] = 3 + i
 	}
-	for k := range width {
-		b = append(b, k)
+	return he.NewPanel(release, width, rows)
+}
+
+// segments are the kept coefficients of A and of B.
+func segments(panel he.Panel) (a, b []int) {
+	for i := range panel.Companies {
+		for k := range panel.Width {
+			a = append(a, panel.Update(i)+k)
+		}
+	}
+	for e := range panel.Evaluators {
+		for k := range panel.Width {
+			b = append(b, panel.Direction(e)+k)
+		}
 	}
 	return a, b
 }
@@ -73,13 +86,13 @@ func TestCiphertextErrorIsDeclared(t *testing.T) {
 		profiles = append(profiles, he.Standard().Release)
 	}
 	rng := rand.New(rand.NewPCG(11, 12))
-	for _, tc := range []struct{ n, width, terms int }{{2, 4, 1}, {3, 32, 3}, {5, 16, 2}, {5, 64, 1}} {
+	for _, tc := range []struct{ n, width, terms, directions int }{{2, 4, 1, 1}, {3, 32, 3, 1}, {5, 16, 2, 1}, {5, 64, 1, 1}, {3, 16, 2, 3}, {2, 64, 1, 2}} {
 		for _, p := range profiles {
 			_, _, sums := holders(t, he.Profiles{Train: p, Release: p}, tc.n)
 			sk := sums["release"]
 			r := p.RingQ(p.MaxLevel())
-			f := Flooding{Terms: tc.terms, Width: tc.width, LogA: 3, LogB: 2}
-			atA, atB := segments(tc.width, tc.n)
+			f := Flooding{Terms: tc.terms, Width: tc.width, LogA: 3, LogB: 2, Directions: tc.directions}
+			atA, atB := segments(panelOf(p, tc.width, tc.n, tc.directions))
 			large := func(at []int, logValue int) ring.Poly {
 				coeffs := map[int]*big.Int{}
 				for _, i := range at {
@@ -108,7 +121,7 @@ func TestCiphertextErrorIsDeclared(t *testing.T) {
 			}
 			t.Logf("N = 2^%d, %+v: worst of all coefficients 2^%d, declared 2^%d", p.Spec().LogN, tc, worst.BitLen(), declared.BitLen())
 			if worst.CmpAbs(declared) > 0 {
-				t.Errorf("%d parties, width %d, %d products: error 2^%d, declared 2^%d", tc.n, tc.width, tc.terms, worst.BitLen(), declared.BitLen())
+				t.Errorf("%+v: error 2^%d, declared 2^%d", tc, worst.BitLen(), declared.BitLen())
 			}
 		}
 	}
@@ -127,14 +140,15 @@ type opening struct {
 	key      *he.SecretKey // the sum of the parties', which nobody holds
 }
 
-// newOpening multiplies what two maps write in the layout of docs/adr/0005.
-func newOpening(t testing.TB, ps he.Profiles, n, width int) opening {
+// newOpening multiplies what two maps write in the layout of a panel.
+func newOpening(t testing.TB, ps he.Profiles, n, width, evaluators int) opening {
 	t.Helper()
 	roster, parties, sums := holders(t, ps, n)
 	p := ps.Release
-	o := opening{roster: roster, parties: parties, flooding: Flooding{Terms: 1, Width: width, LogA: 3, LogB: 3}, key: sums["release"]}
+	o := opening{roster: roster, parties: parties, flooding: Flooding{Terms: 1, Width: width, LogA: 3, LogB: 3, Directions: evaluators}, key: sums["release"]}
 	rng := rand.New(rand.NewPCG(13, 14))
-	atA, atB := segments(width, n)
+	panel := panelOf(p, width, n, evaluators)
+	atA, atB := segments(panel)
 	values := func(at []int) (ring.Poly, []float64) {
 		coeffs, out := map[int]*big.Int{}, make([]float64, len(at))
 		for k, i := range at {
@@ -146,14 +160,21 @@ func newOpening(t testing.TB, ps he.Profiles, n, width int) opening {
 	mA, a := values(atA)
 	mB, b := values(atB)
 	o.sum = product(t, o.key, mapOutput(o.key, mA, atA, n, rng, "a"), mapOutput(o.key, mB, atB, n, rng, "b"))
+	var all []int
 	for i := range n {
-		segment := a[i*width : (i+1)*width]
-		value := dot(segment, b)
-		if i == 0 { // coefficient 0 stands for 1, all others for X^k + X^-k
-			value = 2*value - segment[0]*b[0]
+		all = append(all, i)
+	}
+	o.answers = panel.Answers(all)
+	for e := range evaluators {
+		direction := b[e*width : (e+1)*width]
+		for i := range n {
+			segment := a[i*width : (i+1)*width]
+			value := dot(segment, direction)
+			if i == 0 && evaluators == 1 { // coefficient 0 stands for 1, all others for X^k + X^-k
+				value = 2*value - segment[0]*direction[0]
+			}
+			o.values = append(o.values, value)
 		}
-		o.values = append(o.values, value)
-		o.answers = append(o.answers, i*2*width)
 	}
 	seed := he.Seed{66}
 	o.sk = he.NewSecretKey(p, seed.Stream("sk"))
@@ -192,8 +213,8 @@ func (o opening) finish(t testing.TB, r *Release) *he.Ciphertext {
 }
 
 func TestReleaseOpensItsAnswers(t *testing.T) {
-	for _, tc := range []struct{ n, width int }{{2, 4}, {3, 32}, {5, 16}} {
-		o := newOpening(t, hetest.Profiles(t), tc.n, tc.width)
+	for _, tc := range []struct{ n, width, evaluators int }{{2, 4, 1}, {3, 32, 1}, {5, 16, 1}, {2, 4, 2}, {5, 16, 3}} {
+		o := newOpening(t, hetest.Profiles(t), tc.n, tc.width, tc.evaluators)
 		r := o.release(t, "r", o.answers, releaseDefences{})
 		declared, err := o.flooding.ValueError(o.sum.Profile, tc.n)
 		if err != nil {
@@ -203,9 +224,9 @@ func TestReleaseOpensItsAnswers(t *testing.T) {
 		for i, got := range r.Open(o.sk, o.finish(t, r)) {
 			worst = max(worst, math.Abs(got-o.values[i]))
 		}
-		t.Logf("%d parties, width %d: worst 2^%.1f, declared 2^%.1f", tc.n, tc.width, math.Log2(worst), math.Log2(declared))
+		t.Logf("%+v: worst 2^%.1f, declared 2^%.1f", tc, math.Log2(worst), math.Log2(declared))
 		if worst > declared {
-			t.Errorf("%d parties, width %d: error %g, declared %g", tc.n, tc.width, worst, declared)
+			t.Errorf("%+v: error %g, declared %g", tc, worst, declared)
 		}
 	}
 }
@@ -217,14 +238,19 @@ func TestFlooding(t *testing.T) {
 		n        int
 		logSigma int // 0: refused
 	}{
-		{Flooding{1, 32, 3, 3}, 3, 168},
-		{Flooding{1, 32, 3, 3}, 20, 171},
-		{Flooding{8, 256, 4, 4}, 32, 176},
-		{Flooding{1, 32, 20, 20}, 3, 0}, // values do not fit
-		{Flooding{1, 32, 64, 3}, 3, 0},
-		{Flooding{0, 32, 3, 3}, 3, 0},
-		{Flooding{1, 24, 3, 3}, 3, 0},
-		{Flooding{1, 512, 3, 3}, 32, 0}, // segments do not fit
+		{Flooding{1, 32, 3, 3, 1}, 3, 168},
+		{Flooding{1, 32, 3, 3, 1}, 20, 171},
+		{Flooding{8, 256, 4, 4, 1}, 32, 176},
+		{Flooding{1, 32, 20, 20, 1}, 3, 0}, // values do not fit
+		{Flooding{1, 32, 64, 3, 1}, 3, 0},
+		{Flooding{0, 32, 3, 3, 1}, 3, 0},
+		{Flooding{1, 24, 3, 3, 1}, 3, 0},
+		{Flooding{1, 512, 3, 3, 1}, 32, 0}, // segments do not fit
+		{Flooding{1, 32, 3, 3, 11}, 11, 171},
+		{Flooding{3, 4, 3, 3, 32}, 32, 173},
+		{Flooding{1, 32, 3, 3, 12}, 11, 0}, // nor of so many directions
+		{Flooding{1, 32, 3, 3, 1 << 62}, 3, 0},
+		{Flooding{1, 32, 3, 3, 0}, 3, 0},
 	} {
 		got, err := tc.f.LogSigma(p, tc.n)
 		if got != tc.logSigma || (err != nil) != (tc.logSigma == 0) {
@@ -234,14 +260,14 @@ func TestFlooding(t *testing.T) {
 	if k := LogHide(p); k != 56 {
 		t.Errorf("k = %d; 40 - 1 + (20 + 14)/2 is 56", k)
 	}
-	if d := (Flooding{1, 32, 3, 3}).Derivation(p, 3); !strings.Contains(d, "flooding 2^168") {
+	if d := (Flooding{1, 32, 3, 3, 1}).Derivation(p, 3); !strings.Contains(d, "flooding 2^168") {
 		t.Errorf("derivation:\n%s", d)
 	}
 }
 
 func TestReleaseRefuses(t *testing.T) {
 	ps := hetest.Profiles(t)
-	o := newOpening(t, ps, 2, 8)
+	o := newOpening(t, ps, 2, 8, 1)
 	train := he.NewCiphertext(ps.Train, ps.Train.MaxLevel(), 196)
 	single := he.NewCiphertext(ps.Release, ps.Release.MaxLevel(), 98)
 	seed := he.Seed{66}
@@ -262,7 +288,7 @@ func TestReleaseRefuses(t *testing.T) {
 		{"a negative answer", o.sum, o.pk, []int{-1}, o.flooding},
 		{"an answer beyond N", o.sum, o.pk, []int{ps.Release.N()}, o.flooding},
 		{"more answers than coefficients", o.sum, o.pk, make([]int, ps.Release.N()+1), o.flooding},
-		{"values that do not fit", o.sum, o.pk, o.answers, Flooding{1, 8, 20, 20}},
+		{"values that do not fit", o.sum, o.pk, o.answers, Flooding{1, 8, 20, 20, 1}},
 	} {
 		var refused *ReleaseError
 		if _, err := NewRelease(o.roster, he.Digest{}, tc.c, tc.pk, tc.answers, tc.f); !errors.As(err, &refused) {
@@ -281,7 +307,7 @@ func TestReleaseRefuses(t *testing.T) {
 // L3: a repeat gives identical bytes; another request for the same c1 is
 // refused for ever.
 func TestSwitchShareRepeats(t *testing.T) {
-	o := newOpening(t, hetest.Profiles(t), 2, 8)
+	o := newOpening(t, hetest.Profiles(t), 2, 8, 1)
 	used := &UsedSet{}
 	share := func(id string, answers []int) ([]byte, error) {
 		s, err := o.release(t, id, answers, releaseDefences{}).GenShare(o.parties[0], used)
@@ -307,7 +333,7 @@ func TestSwitchShareRepeats(t *testing.T) {
 
 // Law L1: whatever is accepted, Append gives back byte for byte.
 func FuzzParseSwitchShare(f *testing.F) {
-	o := newOpening(f, hetest.Profiles(f), 2, 8)
+	o := newOpening(f, hetest.Profiles(f), 2, 8, 1)
 	r := o.release(f, "r", o.answers, releaseDefences{})
 	share, err := r.GenShare(o.parties[0], &UsedSet{})
 	if err != nil {
@@ -338,7 +364,7 @@ func FuzzParseModelShare(f *testing.F) {
 }
 
 func BenchmarkSwitchShare(b *testing.B) {
-	o := newOpening(b, he.Standard(), 3, 32)
+	o := newOpening(b, he.Standard(), 3, 32, 1)
 	var size int
 	for b.Loop() {
 		share, err := o.release(b, "r", o.answers, releaseDefences{}).GenShare(o.parties[0], &UsedSet{})
@@ -351,7 +377,7 @@ func BenchmarkSwitchShare(b *testing.B) {
 }
 
 func BenchmarkReleaseOpen(b *testing.B) {
-	o := newOpening(b, he.Standard(), 3, 32)
+	o := newOpening(b, he.Standard(), 3, 32, 1)
 	r := o.release(b, "r", o.answers, releaseDefences{})
 	out := o.finish(b, r)
 	for b.Loop() {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/commonseal/commonseal/cmd/commonseal/internal/home"
@@ -60,11 +61,9 @@ func (r *run) compare() error {
 	out.LearningRate = twin.LearningRate
 	out.AUCTwin, out.AUCPlaintext = auc(trained.Weights), auc(exact.Train(training).Weights)
 	out.AnswerError = floats.Distance(out.Answers.Margins, scores, math.Inf(1))
-	values := make([]float64, r.Companies)
-	for t := range r.Steps {
-		if circuit.ValuedSteps(r.Steps)[t] {
-			floats.Add(values, twin.Values(trained.Points[t], twin.Interval(t), training, checking))
-		}
+	values, err := r.values(twin, trained, training, checking)
+	if err != nil {
+		return err
 	}
 	for i := range r.Companies {
 		alone := exact.Train(training[i : i+1])
@@ -75,6 +74,39 @@ func (r *run) compare() error {
 	}
 	return nil
 }
+
+// values are what evaluators agree on in the clear, before anything is rounded for
+// the ledger.
+func (r *run) values(twin circuit.Twin, trained circuit.Trained, training, checking []he.Rows) ([]float64, error) {
+	var owners []string
+	var rows, evaluators []int
+	for i, z := range checking {
+		owners, rows = append(owners, company(i, r.Companies)), append(rows, z.Len())
+		if z.Len() > 0 {
+			evaluators = append(evaluators, i)
+		}
+	}
+	panel := he.NewPanel(he.Standard().Release, he.WidthFor(twin.Columns), rows)
+	apart := make([]float64, len(panel.Evaluators)*len(owners))
+	for t := range r.Steps {
+		if circuit.ValuedSteps(r.Steps)[t] {
+			floats.Add(apart, twin.Values(trained.Points[t], twin.Interval(t), panel, training, checking))
+		}
+	}
+	found := make([]int64, len(apart))
+	for k, v := range apart {
+		found[k] = int64(math.Round(math.Ldexp(v, logUnit)))
+	}
+	agreed, err := ledger.Agree(found, owners, evaluators, slices.Repeat([]uint64{1}, len(evaluators)))
+	out := make([]float64, len(agreed))
+	for i, v := range agreed {
+		out[i] = math.Ldexp(float64(v), -logUnit)
+	}
+	return out, err
+}
+
+// logUnit is the unit of values on the ledger: 2^-32.
+const logUnit = 32
 
 // split sets the rows aside that each agent does: by its home's secret, which
 // nobody else has outside of a demonstration.

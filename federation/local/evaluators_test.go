@@ -1,0 +1,79 @@
+package local
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/commonseal/commonseal/federation/table"
+	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/hetest"
+	"gonum.org/v1/gonum/floats"
+)
+
+// Attack: a company whose labels are shuffled sets rows with such labels aside, as
+// many as it likes, so that its updates go their way. Valued by all validation rows
+// together it is paid for harm; apart it judges others, and not itself.
+func TestAttackOwnValidationRows(t *testing.T) {
+	data, err := table.Open("../../docs/data/breast_cancer.csv", "benign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(6) {
+		f, err := found(data, Options{Companies: 5, Steps: 10, Test: 0.2, Seed: seed, Profiles: he.Standard(), Shuffle: []int{4}}, silent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mallory := f.companies[3]
+		var training, checking []he.Rows
+		for _, c := range f.companies {
+			training, checking = append(training, c.training), append(checking, c.validation)
+		}
+		checking[3] = he.Rows{Columns: mallory.training.Columns}
+		for range 20 {
+			checking[3].Values = append(checking[3].Values, mallory.training.Values...)
+		}
+		worth := func(evaluators [][]int, rows []int) float64 {
+			f.job.panel.Evaluators, f.job.panel.Rows = evaluators, rows
+			return f.join(f.valuesTwin(training, checking))[3]
+		}
+		var apart [][]int
+		var rows []int
+		total := 0
+		for i, z := range checking {
+			apart, rows, total = append(apart, []int{i}), append(rows, z.Len()), total+z.Len()
+		}
+		if v := worth([][]int{{0, 1, 2, 3, 4}}, []int{total}); v <= 0 {
+			t.Fatalf("seed %d: valued by its own rows among all, shuffled labels are worth %g; the attack should be paid", seed, v)
+		}
+		if v := worth(apart, rows); v > 0 {
+			t.Errorf("seed %d: shuffled labels are worth %g", seed, v)
+		}
+	}
+}
+
+// What several numbers a company tell, as docs/adr/0021 says: two evaluators that
+// compare what they found have the inner product of anybody's update with a vector
+// that they know, at the first step exactly.
+func TestTwoEvaluatorsReadAnInnerProduct(t *testing.T) {
+	f, err := found(synthetic(t, 600, 6), Options{Companies: 3, Steps: 1, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t)}, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mean := func(z he.Rows) []float64 { // a gradient where all errors are a half
+		out := make([]float64, z.Columns)
+		for i := range z.Len() {
+			floats.AddScaled(out, 0.5/float64(z.Len()), z.Row(i))
+		}
+		return out
+	}
+	known, update := mean(f.companies[0].validation), mean(f.companies[2].training)
+	floats.Sub(known, mean(f.companies[1].validation))
+	want := f.job.twin.LearningRate * float64(f.companies[2].training.Len()) / float64(f.job.rows) * floats.Dot(update, known)
+	if got := f.report.ValuesApart[0][2] - f.report.ValuesApart[1][2]; math.Abs(got-want) > 1e-5 || math.Abs(want) < 1e-3 {
+		t.Errorf("two evaluators read %g of the third company's update; it is %g", got, want)
+	}
+}
