@@ -169,7 +169,9 @@ func TestAttackForgedOpening(t *testing.T) {
 		of := func(change func(*Post)) *Values {
 			p := forged
 			change(&p)
-			return edit(x, func(x *Values) { x.Shares = append([][]byte{p.Sign(signer("ann")).Append(nil)}, w.openings(job)[1:]...) })
+			return edit(x, func(x *Values) {
+				x.Shares = append([][]byte{p.Sign(signer("ann")).Append(nil)}, w.openings(job)[1:]...)
+			})
 		}
 		w.refusals(t,
 			refusal{"a share that is no post", "north", edit(x, func(x *Values) { x.Shares = [][]byte{{1}, {2}, {3}} }), Malformed},
