@@ -100,6 +100,86 @@ func TestFraudProof(t *testing.T) {
 	flips(t, w, file)
 }
 
+// A round of comparing that both nodes altered is found, alone, and shown in a file:
+// products of updates, of two numbers of a pair, of one with itself, and of signs.
+func TestAuditRounds(t *testing.T) {
+	brought := bring(t, hetest.Profiles(t))
+	honest := trainComparing(t, brought, replay.CompareRounds, nil)
+	a := checker.NewAudit(honest.job, honest.profiles, honest.node)
+	for s := range uint16(steps + replay.CompareRounds + 2) {
+		if err := a.Step(t.Context(), honest.View(), s); err != nil {
+			t.Errorf("step %d: %v", s, err)
+		}
+	}
+	for _, round := range []uint16{1, 2, 3, replay.CompareRounds} {
+		w := trainComparing(t, brought, replay.CompareRounds, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
+			if r, ok := b.(*ledger.StepRecord); ok && r.Step == steps+round && slices.Contains(nodes, from) {
+				forged, err := w.AlterRecord(from, r)
+				must(t, err)
+				return forged
+			}
+			return b
+		})
+		a := checker.NewAudit(w.job, w.profiles, w.node)
+		for _, s := range []uint16{steps + round - 1, steps + round, steps + round + 1} {
+			if err := a.Step(t.Context(), w.View(), s); replay.IsWrong(err) != (s == steps+round) {
+				t.Errorf("round %d altered, step %d: %v", round, s, err)
+			}
+		}
+		file, err := w.proof(t, steps+round)
+		must(t, err)
+		f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+		if err != nil || f.Step != steps+round || !slices.Equal(f.Accused, nodes) || !strings.Contains(f.Detail, "input") {
+			t.Errorf("round %d: %+v, %v", round, f, err)
+		}
+		t.Logf("%d bytes show: %s", len(file), f.Detail)
+		if !testing.Short() {
+			forgeries(t, w, file)
+		}
+	}
+}
+
+// Copies that the bits do not open are found and shown, and a share that is none is
+// held against the record that goes on from it, not against a later one.
+func TestAuditCopies(t *testing.T) {
+	w := trainComparing(t, bring(t, hetest.Profiles(t)), replay.CompareRounds, func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
+		if r, ok := b.(*ledger.ModelRecord); ok {
+			forged := *r
+			forged.Copies = []ledger.Pair{{First: 0, Second: 1}}
+			return &forged
+		}
+		return b
+	})
+	const model = steps + replay.CompareRounds + 1
+	file, err := w.proof(t, model)
+	must(t, err)
+	f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+	if err != nil || f.Step != model || !slices.Equal(f.Accused, nodes) || !strings.Contains(f.Detail, "copies") {
+		t.Errorf("%+v, %v", f, err)
+	}
+	forgeries(t, w, file)
+
+	_, next, err := replay.Ticketed(w.View(), w.job, steps+1)
+	must(t, err)
+	from := checker.Sources(t.Context(), w.state, w.job, w.profiles, w.node)
+	honest := from.Blob
+	from.Blob = func(d ledger.Digest) ([]byte, error) {
+		if d == next.Shares[1] {
+			return []byte("no share"), nil
+		}
+		return honest(d)
+	}
+	c, err := replay.NewChecker(w.job, from)
+	must(t, err)
+	var earlier *replay.EarlierError
+	if err := c.Check(model); !errors.As(err, &earlier) || earlier.Step != steps+1 || replay.IsWrong(err) {
+		t.Errorf("the model's record, after a share that is none: %v", err)
+	}
+	if err := c.Check(steps + 1); !replay.IsWrong(err) {
+		t.Errorf("the record that goes on from it: %v", err)
+	}
+}
+
 // open takes a file apart; shut puts it together.
 func open(t *testing.T, file []byte) (*checker.Fraud, [][]byte) {
 	t.Helper()

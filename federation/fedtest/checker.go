@@ -47,28 +47,55 @@ func (w *World) forged(name string, tx []byte) []byte {
 // ciphertext where the node has its blobs. Nodes that do the same record the same.
 func (w *World) AlterRecord(name string, r *ledger.StepRecord) (*ledger.StepRecord, error) {
 	forged, last := *r, len(r.Inputs)-1
-	blobs := w.Nodes[name].Store.Blobs
-	b, err := blobs.Get(r.Inputs[last])
+	parse := func(b []byte) (*he.Ciphertext, error) {
+		return he.ParseCiphertext(b, w.Profiles.Train, int(r.Level), int(r.LogScale))
+	}
+	if j, _ := ledger.JobOf(w.View(), r.Job); j.Rounds > 0 && r.Step == j.End() {
+		parse = w.parseValues
+	}
+	d, err := w.alter(name, r.Inputs[last], 1<<30, parse)
 	if err != nil {
-		return nil, err
-	}
-	p := w.Profiles.Train
-	c, err := he.ParseCiphertext(b, p, int(r.Level), int(r.LogScale))
-	if err != nil {
-		return nil, err
-	}
-	const more = 1 << 30 // in the ring's other domain a constant is everywhere
-	for i, q := range p.Params().Q()[:c.Level()+1] {
-		for k, x := range c.C0.Coeffs[i] {
-			c.C0.Coeffs[i][k] = (x + more) % q
-		}
-	}
-	if _, err := blobs.Put(c.Append(nil)); err != nil {
 		return nil, err
 	}
 	forged.Inputs = append([]ledger.Digest(nil), r.Inputs...)
-	forged.Inputs[last] = c.Digest()
+	forged.Inputs[last] = d
 	return &forged, nil
+}
+
+// AlterValues does so with the values that a model's record has opened: by more in
+// the place of the first company.
+func (w *World) AlterValues(name string, r *ledger.ModelRecord, more uint64) (*ledger.ModelRecord, error) {
+	forged := *r
+	var err error
+	forged.Values, err = w.alter(name, r.Values, more, w.parseValues)
+	return &forged, err
+}
+
+func (w *World) parseValues(b []byte) (*he.Ciphertext, error) {
+	p := w.Profiles.Release
+	return he.ParseCiphertext(b, p, p.MaxLevel(), 2*p.LogScale())
+}
+
+// alter adds more to the first coefficient of a ciphertext that a node has, and
+// keeps the sum there.
+func (w *World) alter(name string, d ledger.Digest, more uint64, parse func([]byte) (*he.Ciphertext, error)) (ledger.Digest, error) {
+	blobs := w.Nodes[name].Store.Blobs
+	b, err := blobs.Get(d)
+	if err != nil {
+		return ledger.Digest{}, err
+	}
+	c, err := parse(b)
+	if err != nil {
+		return ledger.Digest{}, err
+	}
+	// In the ring's other domain a constant is everywhere.
+	for i, q := range c.Profile.Params().Q()[:c.Level()+1] {
+		for k, x := range c.C0.Coeffs[i] {
+			c.C0.Coeffs[i][k] = (x + more%q) % q
+		}
+	}
+	_, err = blobs.Put(c.Append(nil))
+	return c.Digest(), err
 }
 
 // Dial is somebody's connection to a node.
