@@ -53,49 +53,33 @@ func (w *World) AlterRecord(name string, r *ledger.StepRecord) (*ledger.StepReco
 	if j, _ := ledger.JobOf(w.View(), r.Job); j.Rounds > 0 && r.Step == j.End() {
 		parse = w.parseValues
 	}
-	d, err := w.alter(name, r.Inputs[last], 1<<30, parse)
+	blobs := w.Nodes[name].Store.Blobs
+	b, err := blobs.Get(r.Inputs[last])
 	if err != nil {
 		return nil, err
 	}
+	c, err := parse(b)
+	if err != nil {
+		return nil, err
+	}
+	const more = 1 << 30 // in the ring's other domain a constant is everywhere
+	for i, q := range c.Profile.Params().Q()[:c.Level()+1] {
+		for k, x := range c.C0.Coeffs[i] {
+			c.C0.Coeffs[i][k] = (x + more) % q
+		}
+	}
+	if _, err := blobs.Put(c.Append(nil)); err != nil {
+		return nil, err
+	}
 	forged.Inputs = append([]ledger.Digest(nil), r.Inputs...)
-	forged.Inputs[last] = d
+	forged.Inputs[last] = c.Digest()
 	return &forged, nil
 }
 
-// AlterValues does so with the values that a model's record has opened: by more in
-// the place of the first company.
-func (w *World) AlterValues(name string, r *ledger.ModelRecord, more uint64) (*ledger.ModelRecord, error) {
-	forged := *r
-	var err error
-	forged.Values, err = w.alter(name, r.Values, more, w.parseValues)
-	return &forged, err
-}
-
+// parseValues decodes what a release opens.
 func (w *World) parseValues(b []byte) (*he.Ciphertext, error) {
 	p := w.Profiles.Release
 	return he.ParseCiphertext(b, p, p.MaxLevel(), 2*p.LogScale())
-}
-
-// alter adds more to the first coefficient of a ciphertext that a node has, and
-// keeps the sum there.
-func (w *World) alter(name string, d ledger.Digest, more uint64, parse func([]byte) (*he.Ciphertext, error)) (ledger.Digest, error) {
-	blobs := w.Nodes[name].Store.Blobs
-	b, err := blobs.Get(d)
-	if err != nil {
-		return ledger.Digest{}, err
-	}
-	c, err := parse(b)
-	if err != nil {
-		return ledger.Digest{}, err
-	}
-	// In the ring's other domain a constant is everywhere.
-	for i, q := range c.Profile.Params().Q()[:c.Level()+1] {
-		for k, x := range c.C0.Coeffs[i] {
-			c.C0.Coeffs[i][k] = (x + more%q) % q
-		}
-	}
-	_, err = blobs.Put(c.Append(nil))
-	return c.Digest(), err
 }
 
 // Dial is somebody's connection to a node.
