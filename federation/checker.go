@@ -14,12 +14,14 @@ type (
 		Job  ledger.Digest
 		Step uint16
 	}
-	// Accuse challenges a step that this checker found wrong.
+	// Accuse challenges a step that this checker found wrong: a sampled one, or one
+	// that came to light while it checked another.
 	Accuse struct {
 		Job  ledger.Digest
 		Step uint16
 	}
-	// Check evaluates a sampled step of a concluded job again.
+	// Check evaluates a sampled step of a concluded job again, or holds the model's
+	// record, the step after the last, to the steps.
 	Check struct {
 		Job  ledger.Digest
 		Step uint16
@@ -36,8 +38,8 @@ func (d Check) Wrong() string { return place("wrong", d.Job, d.Step) }
 
 // CheckerDuties are what checker me owes at block time now, most urgent first:
 // the votes of a validator, then challenges of what it found wrong itself, then
-// the sampled steps that can still be challenged. Anybody who checks may be
-// without a vote.
+// the sampled steps and the models' records that can still be challenged. Anybody
+// who checks may be without a vote.
 func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 	var judge, accuse, check []Duty
 	m, ok := ledger.MemberOf(v, me)
@@ -56,14 +58,17 @@ func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 		if model, ok := ledger.ModelOf(v, j.Model); !ok || model.Refuted {
 			continue // nothing of it counts any more, or not yet
 		}
-		for _, s := range j.Sampled(sample) {
+		if until, ok := ledger.ChallengeableUntil(v, &j, j.ModelStep()); !ok || now > until {
+			continue // the windows of its steps end with the model's
+		}
+		checked := j.Checked(sample)
+		for s := range j.ModelStep() + 1 {
 			d := Check{j.ID, s}
-			until, ok := ledger.ChallengeableUntil(v, &j, s)
 			switch {
-			case !ok || now > until || challenged[d]:
+			case challenged[d]:
 			case has.Done(d.Wrong()):
 				accuse = append(accuse, Accuse(d))
-			default:
+			case slices.Contains(checked, s):
 				check = append(check, d)
 			}
 		}

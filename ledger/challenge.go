@@ -6,7 +6,8 @@ import (
 )
 
 // A Challenge says that a recorded step was not computed as claimed. Validators
-// evaluate that step again, outside consensus, and vote.
+// evaluate that step again, outside consensus, and vote. The model's record is
+// challenged as the step after the last ([Job.ModelStep]).
 type Challenge struct {
 	Job     Digest
 	Step    uint16
@@ -61,7 +62,7 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	if !ok {
 		return refuse(Unknown, "no job %x", x.Job[:6])
 	}
-	t, ok := TicketOf(s, x.Job, x.Step)
+	t, ok := challengeable(s, j, x.Step)
 	m, at := s.money(), key(keyChallenge, x.Job, x.Step)
 	until := int64(0)
 	if ok {
@@ -71,8 +72,8 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	switch {
 	case from.member == nil:
 		return refuse(Forbidden, "%s is no member; members challenge", from.name)
-	case !ok || x.Step > j.Steps:
-		return refuse(WrongState, "step %d of job %x has no ticket", x.Step, x.Job[:6])
+	case !ok:
+		return refuse(WrongState, "step %d of job %x has no ticket; the model's record is step %d, of a job that is done", x.Step, x.Job[:6], j.ModelStep())
 	case has && had.By == from.name:
 		return refuse(Replayed, "challenged already")
 	case has:
@@ -89,6 +90,19 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	return Result{}
 }
 
+// ModelStep is what the model's record is named by where steps are: the step after
+// the last.
+func (j *Job) ModelStep() uint16 { return j.End() + 1 }
+
+// challengeable is the ticket of what a quorum recorded under a step's number. A
+// model's record has none of its own unless it has values to open: its stands in.
+func challengeable(v View, j *Job, step uint16) (*Ticket, bool) {
+	if step == j.ModelStep() {
+		return &Ticket{Job: j.ID, Step: step, Record: j.Last}, j.State == JobDone
+	}
+	return TicketOf(v, j.ID, step)
+}
+
 // challengeFrom is when the window of a step begins: with its ticket, and again
 // with the job's end, since what is sampled is known only then.
 func challengeFrom(j *Job, t *Ticket, patience int64) int64 {
@@ -98,11 +112,11 @@ func challengeFrom(j *Job, t *Ticket, patience int64) int64 {
 	return t.Opened
 }
 
-// ChallengeableUntil is the block time until which a step of a job can be
-// challenged, if it has a ticket.
+// ChallengeableUntil is the block time until which a step of a job, or the model's
+// record, can be challenged, if it has a ticket.
 func ChallengeableUntil(v View, j *Job, step uint16) (until int64, ok bool) {
-	t, ok := TicketOf(v, j.ID, step)
-	if !ok || step > j.Steps {
+	t, ok := challengeable(v, j, step)
+	if !ok {
 		return 0, false
 	}
 	return challengeFrom(j, t, GenesisOf(v).Patience) + MoneyOf(v).Window, true
@@ -164,13 +178,20 @@ func (s *state) majority(members []string) bool {
 
 // accused are the nodes that recorded what a challenge is about.
 func (s *state) accused(ch *Challenge) (out []string) {
-	each(s, key(keyStep, ch.Job, ch.Step), func(k []byte, r *StepRecord) bool {
-		if r.Digest() == ch.Record {
-			name := k[len(key(keyStep, ch.Job, ch.Step)):]
+	prefix := key(keyStep, ch.Job, ch.Step)
+	note := func(k []byte, record Digest) bool {
+		if record == ch.Record {
+			name := k[len(prefix):]
 			out = append(out, string(name[:len(name)-1]))
 		}
 		return true
-	})
+	}
+	if j, _ := JobOf(s, ch.Job); ch.Step == j.ModelStep() {
+		prefix = key(keyModelVote, ch.Job)
+		each(s, prefix, func(k []byte, r *ModelRecord) bool { return note(k, r.Digest()) })
+		return out
+	}
+	each(s, prefix, func(k []byte, r *StepRecord) bool { return note(k, r.Digest()) })
 	return out
 }
 
@@ -223,14 +244,15 @@ func Challenges(v View) (out []Challenge) {
 }
 
 // Sampled are the steps of a concluded job that everybody who checks evaluates
-// again, so many millionths of them, rounded up. They follow from the digest of the
-// job's last record, which nobody knows while a step is computed: the shares
-// of all companies have gone into it since.
+// again, so many millionths of those from 1 to [Job.End], rounded up: gradients and
+// rounds of comparing alike. They follow from the digest of the job's last record,
+// which nobody knows while a step is computed: the shares of all companies have gone
+// into it since.
 func (j *Job) Sampled(millionths uint32) []uint16 {
 	if j.State != JobDone || millionths == 0 {
 		return nil
 	}
-	steps := make([]uint16, j.Steps)
+	steps := make([]uint16, j.End())
 	for i := range steps {
 		steps[i] = uint16(i + 1)
 	}
@@ -242,4 +264,13 @@ func (j *Job) Sampled(millionths uint32) []uint16 {
 	}
 	slices.Sort(steps[:n])
 	return steps[:n]
+}
+
+// Checked are the sampled steps and the model's record, which is left to no
+// chance: one record a job decides what is opened and whose copies earn nothing.
+func (j *Job) Checked(millionths uint32) []uint16 {
+	if sampled := j.Sampled(millionths); sampled != nil {
+		return append(sampled, j.ModelStep())
+	}
+	return nil
 }
