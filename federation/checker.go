@@ -20,8 +20,9 @@ type (
 		Job  ledger.Digest
 		Step uint16
 	}
-	// Check evaluates a sampled step of a concluded job again, or holds the model's
-	// record, the step after the last, to the steps.
+	// Check evaluates a sampled step of a concluded job again, holds the model's
+	// record, the step after the last, to the steps, or opens the values again, the
+	// one after that.
 	Check struct {
 		Job  ledger.Digest
 		Step uint16
@@ -58,13 +59,16 @@ func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 		if model, ok := ledger.ModelOf(v, j.Model); !ok || model.Refuted {
 			continue // nothing of it counts any more, or not yet
 		}
-		if until, ok := ledger.ChallengeableUntil(v, &j, j.ModelStep()); !ok || now > until {
-			continue // the windows of its steps end with the model's
+		until, ok := ledger.ChallengeableUntil(v, &j, j.ModelStep()) // where those of its steps end
+		opened, values := ledger.ChallengeableUntil(v, &j, j.ValuesStep())
+		if !ok || now > max(until, opened) {
+			continue
 		}
 		checked := j.Checked(sample)
-		for s := range j.ModelStep() + 1 {
+		for s := range j.ValuesStep() + 1 {
 			d := Check{j.ID, s}
 			switch {
+			case s == j.ValuesStep() && (!values || now > opened) || s < j.ValuesStep() && now > until:
 			case challenged[d]:
 			case has.Done(d.Wrong()):
 				accuse = append(accuse, Accuse(d))

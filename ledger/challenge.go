@@ -73,7 +73,7 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	case from.member == nil:
 		return refuse(Forbidden, "%s is no member; members challenge", from.name)
 	case !ok:
-		return refuse(WrongState, "step %d of job %x has no ticket; the model's record is step %d, of a job that is done", x.Step, x.Job[:6], j.ModelStep())
+		return refuse(WrongState, "step %d of job %x has no ticket; the model's record is step %d, of a job that is done, and its opened values are step %d", x.Step, x.Job[:6], j.ModelStep(), j.ValuesStep())
 	case has && had.By == from.name:
 		return refuse(Replayed, "challenged already")
 	case has:
@@ -94,11 +94,23 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 // the last.
 func (j *Job) ModelStep() uint16 { return j.End() + 1 }
 
+// ValuesStep is what the opened values are named by where steps are: the one after
+// the model's record.
+func (j *Job) ValuesStep() uint16 { return j.ModelStep() + 1 }
+
 // challengeable is the ticket of what a quorum recorded under a step's number. A
-// model's record has none of its own unless it has values to open: its stands in.
+// model's record has none of its own unless it has values to open, and opened
+// values have none: theirs stand in.
 func challengeable(v View, j *Job, step uint16) (*Ticket, bool) {
-	if step == j.ModelStep() {
+	switch step {
+	case j.ModelStep():
 		return &Ticket{Job: j.ID, Step: step, Record: j.Last}, j.State == JobDone
+	case j.ValuesStep():
+		m, ok := ModelOf(v, j.Model)
+		if !ok || len(m.Opened) == 0 {
+			return nil, false
+		}
+		return &Ticket{Job: j.ID, Step: step, Record: m.Record, Opened: m.Since}, true
 	}
 	return TicketOf(v, j.ID, step)
 }
@@ -112,8 +124,8 @@ func challengeFrom(j *Job, t *Ticket, patience int64) int64 {
 	return t.Opened
 }
 
-// ChallengeableUntil is the block time until which a step of a job, or the model's
-// record, can be challenged, if it has a ticket.
+// ChallengeableUntil is the block time until which a step of a job, the model's
+// record or what was opened can be challenged, if it is there.
 func ChallengeableUntil(v View, j *Job, step uint16) (until int64, ok bool) {
 	t, ok := challengeable(v, j, step)
 	if !ok {
@@ -186,12 +198,16 @@ func (s *state) accused(ch *Challenge) (out []string) {
 		}
 		return true
 	}
-	if j, _ := JobOf(s, ch.Job); ch.Step == j.ModelStep() {
+	switch j, _ := JobOf(s, ch.Job); ch.Step {
+	case j.ModelStep():
 		prefix = key(keyModelVote, ch.Job)
 		each(s, prefix, func(k []byte, r *ModelRecord) bool { return note(k, r.Digest()) })
-		return out
+	case j.ValuesStep():
+		prefix = key(keyValueVote, ch.Job)
+		each(s, prefix, func(k []byte, x *Values) bool { return note(k, x.Digest()) })
+	default:
+		each(s, prefix, func(k []byte, r *StepRecord) bool { return note(k, r.Digest()) })
 	}
-	each(s, prefix, func(k []byte, r *StepRecord) bool { return note(k, r.Digest()) })
 	return out
 }
 
@@ -266,11 +282,12 @@ func (j *Job) Sampled(millionths uint32) []uint16 {
 	return steps[:n]
 }
 
-// Checked are the sampled steps and the model's record, which is left to no
-// chance: one record a job decides what is opened and whose copies earn nothing.
+// Checked are the sampled steps, the model's record and the opened values, which are
+// left to no chance: one record a job decides what is opened and whose copies earn
+// nothing, and one what everybody's rows are worth.
 func (j *Job) Checked(millionths uint32) []uint16 {
 	if sampled := j.Sampled(millionths); sampled != nil {
-		return append(sampled, j.ModelStep())
+		return append(sampled, j.ModelStep(), j.ValuesStep())
 	}
 	return nil
 }

@@ -97,14 +97,15 @@ func TestRefusedChallengesOfModels(t *testing.T) {
 	w.refusals(t, refusal{"a verdict on what is decided", "v1", &Verdict{job, j.ModelStep(), true}, Replayed})
 }
 
-// Rounds are sampled with gradients, and the model's record is always checked.
+// Rounds are sampled with gradients, and the model's record and opened values are
+// always checked.
 func TestChecked(t *testing.T) {
 	j := &Job{Steps: 4, Rounds: 6, State: JobDone, Last: d("last")}
 	seen := map[uint16]int{}
 	for i := range 1000 {
 		j.Last = d("last", i)
 		checked := j.Checked(1)
-		if len(checked) != 2 || checked[1] != 11 || !slices.Equal(checked[:1], j.Sampled(1)) {
+		if len(checked) != 3 || checked[1] != 11 || checked[2] != 12 || !slices.Equal(checked[:1], j.Sampled(1)) {
 			t.Fatalf("checked %v", checked)
 		}
 		seen[checked[0]]++
@@ -114,7 +115,7 @@ func TestChecked(t *testing.T) {
 			t.Errorf("step %d was sampled %d times in 1000", step, seen[step])
 		}
 	}
-	if all := j.Checked(Million); len(all) != 11 {
+	if all := j.Checked(Million); len(all) != 12 {
 		t.Errorf("checked %v of all", all)
 	}
 	if none := j.Checked(0); none != nil {

@@ -110,6 +110,9 @@ type Values struct {
 	Values []int64
 }
 
+// Digest is what nodes that opened the same have in common.
+func (x *Values) Digest() Digest { return Hash("values", appendCoded(nil, x)) }
+
 // check holds values to what they may be. The shares are in the companies' own
 // names, so that whoever adds them up again finds the same: nodes that name
 // others open nothing.
@@ -175,12 +178,12 @@ func (x *Values) apply(s *state, from sender) Result {
 	}
 	voices := map[string]bool{}
 	for _, n := range j.Nodes {
-		if v, ok := ValuesOf(s, j.ID, n); ok && string(appendCoded(nil, v)) == string(appendCoded(nil, x)) {
+		if v, ok := ValuesOf(s, j.ID, n); ok && v.Digest() == x.Digest() {
 			s.voice(voices, n)
 		}
 	}
 	if len(voices) >= int(j.Quorum) {
-		m.Opened = x.Values
+		m.Opened, m.Record, m.Since = x.Values, x.Digest(), s.now
 		s.put(key(keyModel, m.ID), m)
 	}
 	return Result{}

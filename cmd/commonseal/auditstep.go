@@ -35,9 +35,11 @@ func newAuditStep() *cobra.Command {
 their circuits again and compares every digest. The rounds that compare companies
 are steps after the last gradient's. The model's record, the step after the last of
 all, is held to what the steps left: the weights, the copies that the bits open, and
-the values to open. What differs is saved as a fraud proof: one file that commonseal
-audit fraud verifies offline. Without --step or --all the steps are those that the
-ledger sampled, by what nobody knew while they were computed, and the model's record.`,
+the values to open. The values themselves, one step more, are opened again from the
+companies' signed shares. What differs is saved as a fraud proof: one file that
+commonseal audit fraud verifies offline. Without --step or --all the steps are those
+that the ledger sampled, by what nobody knew while they were computed, the model's
+record and the opened values.`,
 		Example: `  commonseal audit step --home ann --job 5e041982ad5b
   commonseal audit step --home ann --job 5e041982ad5b --all`,
 		Args: noArguments,
@@ -57,9 +59,9 @@ ledger sampled, by what nobody knew while they were computed, and the model's re
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "home of any member")
 	f.StringVar(&job, "job", "", "of which steps; the first digits of its name do")
-	f.IntVar(&choice.step, "step", -1, "this step alone; 0 is the start, the one after the last the model's record")
-	f.BoolVar(&choice.sample, "sample", false, "the steps that the ledger sampled, and the model's record (default)")
-	f.BoolVar(&choice.all, "all", false, "every step with a ticket, and the model's record")
+	f.IntVar(&choice.step, "step", -1, "this step alone; 0 is the start, the one after the last the model's record, then the opened values")
+	f.BoolVar(&choice.sample, "sample", false, "the steps that the ledger sampled, the model's record and the opened values (default)")
+	f.BoolVar(&choice.all, "all", false, "every step with a ticket, the model's record and the opened values")
 	f.StringVar(&out, "out", ".", "folder for fraud proofs")
 	return c
 }
@@ -82,8 +84,11 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 	for _, s := range steps {
 		err := audit.Step(ctx, v, s)
 		name := fmt.Sprintf("step %d", s)
-		if s == j.ModelStep() {
+		switch s {
+		case j.ModelStep():
 			name = "model"
+		case j.ValuesStep():
+			name = "values"
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -103,8 +108,8 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 			fmt.Fprintf(w, "%-9s %s, %d bytes: commonseal audit fraud %s --genesis genesis.json\n", "fraud", saved.path, saved.bytes, saved.path)
 		}
 	}
-	if choice.step < 0 && !choice.all { // of all, none survives, and no record of a model
-		survival(w, int64(j.End()), int64(len(steps)-1))
+	if choice.step < 0 && !choice.all { // of all none survives, nor does a model's record or opened values
+		survival(w, int64(j.End()), int64(len(j.Sampled(ledger.MoneyOf(v).Sample))))
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d records are not as they should be, or cannot be checked", bad, len(steps))
@@ -115,7 +120,7 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 // of are the steps chosen.
 func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 	var recorded []uint16
-	for s := range j.ModelStep() + 1 {
+	for s := range j.ValuesStep() + 1 {
 		if _, ok := ledger.ChallengeableUntil(v, j, s); ok {
 			recorded = append(recorded, s)
 		}
@@ -133,7 +138,7 @@ func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 	case j.State != ledger.JobDone:
 		return nil, fmt.Errorf("job %x is %s; steps are sampled when it is done: give --all, or --step N", j.ID[:6], j.State)
 	}
-	return j.Checked(ledger.MoneyOf(v).Sample), nil
+	return slices.DeleteFunc(j.Checked(ledger.MoneyOf(v).Sample), func(s uint16) bool { return !slices.Contains(recorded, s) }), nil
 }
 
 // survival says how likely it is that a cheat is missed by k of n steps, drawn by

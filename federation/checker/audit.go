@@ -42,6 +42,9 @@ func (a *Audit) Step(ctx context.Context, v ledger.View, step uint16) error {
 	if err := a.checker.Check(step); err != nil || step == 0 {
 		return err
 	}
+	if j, ok := ledger.JobOf(v, a.job); ok && step == j.ValuesStep() {
+		return nil // the ledger has the companies' signatures of the shares
+	}
 	shares, err := named(v, a.job, step)
 	if err != nil {
 		return err
@@ -116,7 +119,17 @@ func nodesOf(v ledger.View, job ledger.Digest) []string {
 // accused are those of them that recorded what has the ticket of a step, or what the
 // job ended with.
 func accused(v ledger.View, job ledger.Digest, step uint16) (out []string) {
-	if j, ok := ledger.JobOf(v, job); ok && step == j.ModelStep() {
+	j, ok := ledger.JobOf(v, job)
+	if ok && step == j.ValuesStep() {
+		m, _ := ledger.ModelOf(v, j.Model)
+		for _, n := range nodesOf(v, job) {
+			if x, ok := ledger.ValuesOf(v, job, n); ok && m != nil && x.Digest() == m.Record {
+				out = append(out, n)
+			}
+		}
+		return out
+	}
+	if ok && step == j.ModelStep() {
 		for _, n := range nodesOf(v, job) {
 			if r, ok := ledger.ModelRecordOf(v, job, n); ok && r.Digest() == j.Last {
 				out = append(out, n)

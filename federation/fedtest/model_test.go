@@ -28,8 +28,8 @@ func modelOf(w *World, job ledger.Digest) *ledger.Model {
 }
 
 // TestAttackColludingRecords has nodes of two owners, a quorum, agree on what no
-// honest node records: values of their choice to open, a round of comparing, other
-// copies than the bits say. Each gets its ticket, and as long as nobody checks the
+// honest node records: values of their choice to open, other integers than were
+// opened, a round of comparing, other copies than the bits say. Each gets its ticket, and as long as nobody checks the
 // model is served, the values count and nobody pays. Checkers find the model's record
 // whatever is sampled; a round is found if it is, or by whoever looks. Then it is
 // challenged, the validators vote, the nodes pay and nothing of the model counts.
@@ -42,13 +42,14 @@ func TestAttackColludingRecords(t *testing.T) {
 	honest := branch(t, brought, 0, false)
 	want := trained(t, honest, openComparing(t, honest))
 	laterIsCopy(t, honest, want)
-	const round, model = steps + replay.CompareRounds, steps + replay.CompareRounds + 1
+	const round, model, values = steps + replay.CompareRounds, steps + replay.CompareRounds + 1, steps + replay.CompareRounds + 2
 	for name, attack := range map[string]struct {
 		step  uint16
 		forge func(*testing.T, *World, string, ledger.Body) ledger.Body
 		done  func(*ledger.Model) bool // the attack worked
 	}{
 		"values": {model, twiceTheValues, func(m *ledger.Model) bool { return m.Opened[1] > want.Opened[1]*3/2 }},
+		"opened": {values, otherIntegers, func(m *ledger.Model) bool { return m.Opened[1] > want.Opened[1]*3/2 }},
 		"round":  {round, otherRound, func(m *ledger.Model) bool { return len(m.Opened) == len(want.Opened) }},
 		"copies": {model, otherCopies, func(m *ledger.Model) bool { return m.Opened[0] > 0 && m.Opened[1]*m.Opened[2] == 0 }},
 	} {
@@ -98,6 +99,21 @@ func twiceTheValues(t *testing.T, w *World, from string, b ledger.Body) ledger.B
 	must(t, err)
 	forged := *r
 	forged.Values, forged.C1 = twice.Digest(), twice.C1Digest()
+	return &forged
+}
+
+// otherIntegers records values that are twice those that open, with the companies'
+// own shares.
+func otherIntegers(_ *testing.T, _ *World, from string, b ledger.Body) ledger.Body {
+	x, ok := b.(*ledger.Values)
+	if !ok || !slices.Contains(nodes, from) {
+		return b
+	}
+	forged := *x
+	forged.Values = slices.Clone(x.Values)
+	for i := range forged.Values {
+		forged.Values[i] *= 2
+	}
 	return &forged
 }
 

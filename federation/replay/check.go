@@ -73,7 +73,8 @@ func NewChecker(id ledger.Digest, from Sources) (*Checker, error) {
 }
 
 // Check evaluates a step that has a ticket again, and compares every digest of
-// its record; [ledger.Job.ModelStep] is the model's record of a job that is done. It
+// its record; [ledger.Job.ModelStep] is the model's record of a job that is done, and
+// [ledger.Job.ValuesStep] what was opened of its values. It
 // returns a [*WrongError] if one differs. Any other error says that the step cannot
 // be checked, which proves nothing: a blob is at no node, or, an [*EarlierError], a
 // step before is not what its own record says.
@@ -81,8 +82,11 @@ func NewChecker(id ledger.Digest, from Sources) (*Checker, error) {
 // It reads what it needs and no more, cheapest first: two checks of one step that
 // find the same read the same.
 func (c *Checker) Check(step uint16) error {
-	if step == c.job.ModelStep() {
+	switch step {
+	case c.job.ModelStep():
 		return c.model()
+	case c.job.ValuesStep():
+		return c.opened()
 	}
 	_, record, err := Ticketed(c.View, c.job.ID, step)
 	if err != nil {

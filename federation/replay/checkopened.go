@@ -7,32 +7,31 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-// CheckOpened opens a job's values again, from the companies' shares that were
-// recorded with them, and compares the integers. Errors are as those of Check.
-// That the ciphertext is what steps left is for CheckModel.
-func (c *Checker) CheckOpened() error {
-	record := c.concluded()
-	if record == nil {
-		return fmt.Errorf("job %x has not ended", c.job.ID[:6])
+// opened opens a job's values again, from the companies' shares that were recorded
+// with them, and compares the integers. That the ciphertext is what steps left is
+// for the model's record.
+func (c *Checker) opened() error {
+	record, err := Concluded(c.View, c.job.ID)
+	if err != nil {
+		return err
 	}
-	step := c.job.End() + 1
-	ticket, ok := ledger.TicketOf(c.View, c.job.ID, step)
-	opened := c.opened()
-	if !ok || opened == nil {
+	ticket, ok := ledger.TicketOf(c.View, c.job.ID, c.job.ModelStep())
+	said, err := Opened(c.View, c.job.ID)
+	if !ok || err != nil {
 		return fmt.Errorf("no values of job %x are opened", c.job.ID[:6])
 	}
 	if err := c.begin(); err != nil {
 		return err
 	}
 	wrong := func(format string, args ...any) error {
-		return &WrongError{Job: c.job.ID, Step: step + 1, Detail: fmt.Sprintf(format, args...)}
+		return &WrongError{Job: c.job.ID, Step: c.job.ValuesStep(), Detail: fmt.Sprintf(format, args...)}
 	}
 	sum, err := c.Blob(record.Values)
 	if err != nil {
 		return err
 	}
-	shares := make([][]byte, len(opened.Shares))
-	for i, b := range opened.Shares {
+	shares := make([][]byte, len(said.Shares))
+	for i, b := range said.Shares {
 		p, err := ledger.ParsePost(b)
 		if err != nil {
 			return err // unreachable: the ledger has verified it
@@ -45,24 +44,28 @@ func (c *Checker) CheckOpened() error {
 	switch {
 	case err != nil:
 		return wrong("the shares it names open nothing: %v", err)
-	case !slices.Equal(again, opened.Values):
-		return wrong("values are recorded as %v and open to %v", opened.Values, again)
+	case !slices.Equal(again, said.Values):
+		return wrong("values are recorded as %v, and open to %v", said.Values, again)
 	}
 	return nil
 }
 
-// opened is what a node recorded of the values that the ledger took, nil if none
-// are opened yet.
-func (c *Checker) opened() *ledger.Values {
-	j, _ := ledger.JobOf(c.View, c.job.ID)
-	m, ok := ledger.ModelOf(c.View, j.Model)
-	if !ok || len(m.Opened) == 0 {
-		return nil
+// Opened is what a quorum recorded of a job's values. An error says that none are
+// opened, or that none of the nodes of job and task is left that recorded them.
+func Opened(v ledger.View, id ledger.Digest) (*ledger.Values, error) {
+	j, ok := ledger.JobOf(v, id)
+	if !ok {
+		return nil, fmt.Errorf("no job %x", id[:6])
 	}
-	for _, n := range append(append([]string(nil), c.task.Nodes...), j.Nodes...) {
-		if x, ok := ledger.ValuesOf(c.View, j.ID, n); ok && slices.Equal(x.Values, m.Opened) {
-			return x
+	m, ok := ledger.ModelOf(v, j.Model)
+	t, known := ledger.TaskOf(v, j.Task)
+	if !ok || !known || len(m.Opened) == 0 {
+		return nil, fmt.Errorf("no values of job %x are opened", id[:6])
+	}
+	for _, n := range append(slices.Clone(t.Nodes), j.Nodes...) {
+		if x, ok := ledger.ValuesOf(v, id, n); ok && x.Digest() == m.Record {
+			return x, nil
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("the values of job %x were recorded by nodes that were replaced", id[:6])
 }
