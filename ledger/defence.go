@@ -27,6 +27,7 @@ const (
 	presentPower                      // who was admitted signs once it says that it is there
 	provenPeer                        // who announces a peer key has it
 	equivocatorsGo                    // who signed twice never signs again
+	gameFirst                         // models are paid when their challenges are over
 )
 
 // on says whether a defence is up.
