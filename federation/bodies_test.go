@@ -47,6 +47,8 @@ func (s *stage) body(name string, words []string) ledger.Body {
 		return &ledger.OpenChallenge{Job: s.job().ID, Step: s.number(words[1])}
 	case "verdict":
 		return &ledger.Verdict{Job: s.job().ID, Step: s.number(words[1]), Wrong: words[2] == "wrong"}
+	case "lapse":
+		return &ledger.Lapse{Job: s.job().ID, Step: s.number(words[1])}
 	case "serve":
 		return &ledger.Serve{Model: s.job().Model, PairKey: digest("pair", name)}
 	}

@@ -49,7 +49,7 @@ func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 	}
 	challenged := map[Check]bool{}
 	for _, x := range ledger.Challenges(v) {
-		challenged[Check{x.Job, x.Step}] = true
+		challenged[Check{x.Job, x.Step}] = x.Decided != ledger.Lapsed
 		if m.Roles.Has(ledger.Validator) && x.Decided == ledger.Undecided && !slices.Contains(x.Wrong, me) && !slices.Contains(x.Right, me) {
 			judge = append(judge, Judge{x.Job, x.Step})
 		}

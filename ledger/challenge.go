@@ -28,6 +28,7 @@ const (
 	Undecided Decision = 0
 	Upheld    Decision = 1 // the step is wrong: who recorded it is slashed
 	Rejected  Decision = 2 // the step is right: who challenged it loses its bond
+	Lapsed    Decision = 3 // nobody knows: there was no majority in time
 )
 
 func (x *Challenge) code(c *coder) {
@@ -69,14 +70,15 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 		until = challengeFrom(j, t, s.genesis.Patience) + m.Window
 	}
 	had, has := load[Challenge](s, at)
+	again := has && had.Decided == Lapsed
 	switch {
 	case from.member == nil:
 		return refuse(Forbidden, "%s is no member; members challenge", from.name)
 	case !ok:
 		return refuse(WrongState, "step %d of job %x has no ticket; the model's record is step %d, of a job that is done, and its opened values are step %d", x.Step, x.Job[:6], j.ModelStep(), j.ValuesStep())
-	case has && had.By == from.name:
+	case has && !again && had.By == from.name:
 		return refuse(Replayed, "challenged already")
-	case has:
+	case has && !again:
 		return refuse(Conflict, "%s has challenged step %d of job %x", had.By, x.Step, x.Job[:6])
 	case s.now > until:
 		return refuse(Late, "step %d of job %x could be challenged until %d", x.Step, x.Job[:6], until)
@@ -86,7 +88,11 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 			return r
 		}
 	}
-	s.put(at, &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now})
+	ch := &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now}
+	if again { // what a validator found of the step, it found
+		ch.Wrong, ch.Right = had.Wrong, had.Right
+	}
+	s.put(at, ch)
 	return Result{}
 }
 

@@ -24,7 +24,7 @@ func everyBody() []Body {
 		&Evidence{[]byte("one"), []byte("two")},
 		&Upgrade{2, 100, "v2.0.0"}, NewAnnounce(chain, "v2", "v2.example:2", signer("peer of v2")), &Attend{true},
 		&Transfer{"bob", 1, []byte("memo")}, &Stake{1}, &Unstake{1}, &CommitRanking{loans, 1, d(1)},
-		&RevealRanking{loans, 1, []Weight{{d(1), 1}}, d(2)}, &Settle{1, loans}, &Amend{rich().Money}, &OpenChallenge{d(1), 1, d(2)}, &Verdict{d(1), 1, true},
+		&RevealRanking{loans, 1, []Weight{{d(1), 1}}, d(2)}, &Settle{1, loans}, &Amend{rich().Money}, &OpenChallenge{d(1), 1, d(2)}, &Verdict{d(1), 1, true}, &Lapse{d(1), 1},
 	}
 }
 

@@ -131,7 +131,7 @@ func Of(v ledger.View, roleNames func(ledger.Roles) []string) Report {
 		r.Releases = append(r.Releases, Releases{n, e.Releases, g.Releases})
 	}
 	for _, x := range ledger.Challenges(v) {
-		outcome := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right"}
+		outcome := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right", ledger.Lapsed: "lapsed: no majority in time"}
 		r.Challenges = append(r.Challenges, Challenge{short(x.Job), x.Step, x.By, outcome[x.Decided]})
 	}
 	return r
