@@ -17,8 +17,8 @@ const casesPage = "docs/security-cases.md"
 
 // claimed are the cases that this version claims.
 func claimed() (out []int) {
-	for n := 1; n <= 44; n++ {
-		if n <= 26 || n >= 31 && n <= 41 || n == 44 {
+	for n := 1; n <= 50; n++ {
+		if n != 29 { // points of Shamir shares: every key has all of its parties
 			out = append(out, n)
 		}
 	}
@@ -107,7 +107,7 @@ func TestCasesFindWhatIsPlanted(t *testing.T) {
 	for name, bad := range map[string]string{
 		"a test that is not there": strings.Replace(good, "TestThis", "TestThat", 1),
 		"no test":                  strings.Replace(good, "`he.TestThis`", "", 1),
-		"a missing case":           strings.Replace(good, "| 44 |", "| 45 |", 1),
+		"a missing case":           strings.Replace(good, "| 44 |", "| 29 |", 1),
 		"a missing column":         strings.Replace(good, "| b |", "|", 1),
 	} {
 		if out := caseProblems(bad, tests); len(out) != 1 {
