@@ -30,6 +30,7 @@ const (
 	epochBudget                       // a task's rows are valued so often an epoch
 	signedOpenings                    // values are opened with the companies' own shares
 	coarseValues                      // values are recorded rounded
+	inOrder                           // a task's epochs are settled one after the other
 	gameFirst                         // models are paid when their challenges are over
 )
 

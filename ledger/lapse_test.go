@@ -122,3 +122,28 @@ func TestChallengedAgain(t *testing.T) {
 		t.Errorf("%+v, model %+v", ch, m)
 	}
 }
+
+// Who ranks in a later epoch alone, of a model that nobody challenges, takes the whole
+// of a pot that waits for an earlier one's challenge.
+func TestAttackLaterEpochFirst(t *testing.T) {
+	for _, off := range []defence{inOrder, 0} {
+		w, models, job := wide(t)
+		w.off = off
+		r := &RevealRanking{Task: loans, Epoch: 3, Weights: []Weight{{models[1], 1}}, Salt: d("salt")}
+		w.must("ann", &CommitRanking{loans, 3, RankingHash(chain, "ann", r)})
+		w.close(3)
+		w.must("ann", r)
+		w.now += 8 * 24 * hour // the windows are over; bob's challenge has neither lapsed nor been decided
+		w.close(4)
+		pot := PotOf(w.state, loans)
+		first := w.do("ann", &Settle{3, loans})
+		if st, ok := SettlementOf(w.state, 3, loans); ok != (off == inOrder) || ok && st.Pot != pot {
+			t.Errorf("defence %d off: %+v; settled %v", off, first, ok)
+		}
+		w.must("peer", &Lapse{job, 1})
+		w.must("peer", &Settle{1, loans})
+		if off == 0 {
+			w.must("ann", &Settle{3, loans})
+		}
+	}
+}

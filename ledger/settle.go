@@ -97,6 +97,9 @@ func (x *Settle) apply(s *state, _ sender) Result {
 	case !slices.Contains(e.Tasks, x.Task):
 		return refuse(Unknown, "nobody ranked models of task %x in epoch %d", x.Task[:6], x.Epoch)
 	}
+	if n, ok := s.unsettled(x.Epoch, x.Task); ok && s.on(inOrder) {
+		return refuse(WrongState, "epoch %d of the task is not settled yet; it is first", n)
+	}
 	if r := s.contested(x.Epoch, x.Task); r.Code != OK {
 		return r
 	}
@@ -113,6 +116,25 @@ func (x *Settle) apply(s *state, _ sender) Result {
 	s.blend(st)
 	return Result{}
 }
+
+// unsettled is the last epoch before that a task was ranked in and is not paid for,
+// if there is one. A pot is the task's: who settled a later epoch first would take what
+// was filled for an earlier one, which waits for a challenge. Before a settled one
+// all are.
+func (s *state) unsettled(epoch uint64, task Digest) (uint64, bool) {
+	for n := epoch - 1; n > 0 && epoch-n <= maxUnsettled; n-- {
+		if s.has(key(keySettled, n, task)) {
+			return 0, false
+		}
+		if e, ok := RewardOf(s, n); ok && slices.Contains(e.Tasks, task) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// maxUnsettled bounds how far back a settlement looks for one before it.
+const maxUnsettled = 4096
 
 // gather is what a settlement depends on. Who committed to a ranking and did not
 // reveal it is slashed: to see others' first and then keep silent must cost.
