@@ -77,3 +77,49 @@ func TestTwoEvaluatorsReadAnInnerProduct(t *testing.T) {
 		t.Errorf("two evaluators read %g of the third company's update; it is %g", got, want)
 	}
 }
+
+// Honest companies, on twins: by all validation rows together each is worth
+// something, as retraining says. Apart evaluators judge by rows that are unlike one
+// another's, and fewer agree: docs/adr/0021 has these figures.
+func TestEvaluatorsOnDataSets(t *testing.T) {
+	harmful, of := map[int]int{}, map[int]int{} // by how many companies there are
+	for file, label := range map[string]string{"infant_mortality_2014": "IMORT", "breast_cancer": "benign", "edinburgh_mi": "mi", "digits_3_8": "is_8"} {
+		data, err := table.Open("../../docs/data/"+file+".csv", label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 2; n <= 5; n++ {
+			f, err := found(data, Options{Companies: n, Steps: 10, Test: 0.2, Seed: 1, Profiles: he.Standard()}, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var training, checking []he.Rows
+			var all []int
+			total := 0
+			for i, c := range f.companies {
+				training, checking = append(training, c.training), append(checking, c.validation)
+				all, total = append(all, i), total+c.validation.Len()
+			}
+			if len(f.job.panel.Evaluators) != n {
+				t.Fatalf("%s, %d companies: %d evaluators", file, n, len(f.job.panel.Evaluators))
+			}
+			apart := f.join(f.valuesTwin(training, checking))
+			f.job.panel.Evaluators, f.job.panel.Rows = [][]int{all}, []int{total}
+			together := f.join(f.valuesTwin(training, checking))
+			for i := range all {
+				if together[i] <= 0 {
+					t.Errorf("%s: company %d of %d is worth %g by all rows together", file, i+1, n, together[i])
+				}
+				of[n]++
+				if apart[i] <= 0 {
+					harmful[n]++
+				}
+			}
+			t.Logf("%s, %d companies: together %.4f, apart %.4f", file, n, together, apart)
+		}
+	}
+	t.Logf("found harmful, by the number of companies: %v of %v", harmful, of)
+	if harmful[4]+harmful[5] > 2 {
+		t.Error("four evaluators or more find honest companies harmful by habit")
+	}
+}
