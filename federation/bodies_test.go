@@ -36,7 +36,7 @@ func (s *stage) body(name string, words []string) ledger.Body {
 	case "model":
 		return s.model()
 	case "values":
-		return &ledger.Values{Job: s.job().ID, Shares: shares(), Values: []int64{1, 2, 3}}
+		return &ledger.Values{Job: s.job().ID, Shares: s.openings(), Values: []int64{1, 2, 3}}
 	case "rank", "unseal":
 		return s.ranking(name, words)
 	case "close":
@@ -47,6 +47,8 @@ func (s *stage) body(name string, words []string) ledger.Body {
 		return &ledger.OpenChallenge{Job: s.job().ID, Step: s.number(words[1])}
 	case "verdict":
 		return &ledger.Verdict{Job: s.job().ID, Step: s.number(words[1]), Wrong: words[2] == "wrong"}
+	case "lapse":
+		return &ledger.Lapse{Job: s.job().ID, Step: s.number(words[1])}
 	case "serve":
 		return &ledger.Serve{Model: s.job().Model, PairKey: digest("pair", name)}
 	}
@@ -110,6 +112,20 @@ func contribution(task ledger.Digest, company, use string) ledger.Body {
 func shares() (out []ledger.Digest) {
 	for _, c := range companies {
 		out = append(out, digest("share", c))
+	}
+	return out
+}
+
+// openings are the companies' shares of the release of the job's values.
+func (s *stage) openings() (out [][]byte) {
+	j := s.job()
+	p := ledger.Post{Chain: "chain", Epoch: 1, Profile: digest("release"), Scope: j.ID, Kind: ledger.PostOpening, Step: j.Step, Size: 1}
+	if t, ok := ledger.TicketOf(s.state, j.ID, j.Step); ok {
+		p.Previous = t.Record
+	}
+	for _, c := range companies {
+		p.Blob = digest("opening", c)
+		out = append(out, p.Sign(private(c)).Append(nil))
 	}
 	return out
 }

@@ -14,12 +14,15 @@ type (
 		Job  ledger.Digest
 		Step uint16
 	}
-	// Accuse challenges a step that this checker found wrong.
+	// Accuse challenges a step that this checker found wrong: a sampled one, or one
+	// that came to light while it checked another.
 	Accuse struct {
 		Job  ledger.Digest
 		Step uint16
 	}
-	// Check evaluates a sampled step of a concluded job again.
+	// Check evaluates a sampled step of a concluded job again, holds the model's
+	// record, the step after the last, to the steps, or opens the values again, the
+	// one after that.
 	Check struct {
 		Job  ledger.Digest
 		Step uint16
@@ -36,8 +39,8 @@ func (d Check) Wrong() string { return place("wrong", d.Job, d.Step) }
 
 // CheckerDuties are what checker me owes at block time now, most urgent first:
 // the votes of a validator, then challenges of what it found wrong itself, then
-// the sampled steps that can still be challenged. Anybody who checks may be
-// without a vote.
+// the sampled steps and the models' records that can still be challenged. Anybody
+// who checks may be without a vote.
 func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 	var judge, accuse, check []Duty
 	m, ok := ledger.MemberOf(v, me)
@@ -46,7 +49,7 @@ func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 	}
 	challenged := map[Check]bool{}
 	for _, x := range ledger.Challenges(v) {
-		challenged[Check{x.Job, x.Step}] = true
+		challenged[Check{x.Job, x.Step}] = x.Decided != ledger.Lapsed
 		if m.Roles.Has(ledger.Validator) && x.Decided == ledger.Undecided && !slices.Contains(x.Wrong, me) && !slices.Contains(x.Right, me) {
 			judge = append(judge, Judge{x.Job, x.Step})
 		}
@@ -56,14 +59,20 @@ func CheckerDuties(v ledger.View, me string, now int64, has Holding) []Duty {
 		if model, ok := ledger.ModelOf(v, j.Model); !ok || model.Refuted {
 			continue // nothing of it counts any more, or not yet
 		}
-		for _, s := range j.Sampled(sample) {
+		until, ok := ledger.ChallengeableUntil(v, &j, j.ModelStep()) // where those of its steps end
+		opened, values := ledger.ChallengeableUntil(v, &j, j.ValuesStep())
+		if !ok || now > max(until, opened) {
+			continue
+		}
+		checked := j.Checked(sample)
+		for s := range j.ValuesStep() + 1 {
 			d := Check{j.ID, s}
-			until, ok := ledger.ChallengeableUntil(v, &j, s)
 			switch {
-			case !ok || now > until || challenged[d]:
+			case s == j.ValuesStep() && (!values || now > opened) || s < j.ValuesStep() && now > until:
+			case challenged[d]:
 			case has.Done(d.Wrong()):
 				accuse = append(accuse, Accuse(d))
-			default:
+			case slices.Contains(checked, s):
 				check = append(check, d)
 			}
 		}

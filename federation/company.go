@@ -98,7 +98,8 @@ func jobDuties(v ledger.View, j *ledger.Job, me string, trust Trust, has Holding
 	case j.State == ledger.JobOpen && !slices.Contains(j.Approvals, me):
 		return []Duty{Approve{j.ID}}
 	case j.State == ledger.JobDone:
-		if _, ok := ledger.TicketOf(v, j.ID, j.Step); ok {
+		m, ok := ledger.ModelOf(v, j.Model)
+		if _, opens := ledger.TicketOf(v, j.ID, j.Step); ok && opens && !m.Refuted {
 			out = append(out, Opening{j.ID})
 		}
 		return out

@@ -30,6 +30,12 @@ type (
 		Task  ledger.Digest
 		Epoch uint64
 	}
+	// Lapse ends a challenge that the validators have not decided in time.
+	Lapse struct {
+		Job    ledger.Digest
+		Step   uint16
+		Opened int64 // the challenge: a step can be challenged again
+	}
 )
 
 func inEpoch(what string, task ledger.Digest, epoch uint64) string {
@@ -42,6 +48,7 @@ func (d Rank) Key() string       { return inEpoch("rank", d.Task, d.Epoch) }
 func (d Reveal) Key() string     { return inEpoch("unseal", d.Task, d.Epoch) }
 func (d CloseEpoch) Key() string { return fmt.Sprintf("close/%d", d.Number) }
 func (d Settle) Key() string     { return inEpoch("settle", d.Task, d.Epoch) }
+func (d Lapse) Key() string      { return fmt.Sprintf("%s/%d", place("lapse", d.Job, d.Step), d.Opened) }
 
 // Rewards says whether a consortium pays for models: rankings are recorded
 // without, but then nobody is asked for any.
@@ -53,8 +60,9 @@ func Rewards(v ledger.View) bool {
 // rewardDuties judge and pay. A closed epoch waits for nobody, so what is due in
 // the open one comes before its end.
 func rewardDuties(v ledger.View, me string, now int64, has Holding) (out []Duty) {
+	out = lapses(v, now)
 	if !Rewards(v) {
-		return nil
+		return out
 	}
 	open, ok := ledger.CurrentReward(v)
 	if !ok {
@@ -70,7 +78,7 @@ func rewardDuties(v ledger.View, me string, now int64, has Holding) (out []Duty)
 		}
 		later = append(later, judge(v, &t, me, now, open, has)...)
 	}
-	out = append(out, settlements(v, open)...)
+	out = append(out, settlements(v, now, open)...)
 	if now >= open.Opened+ledger.GenesisOf(v).RewardEpoch {
 		out = append(out, CloseEpoch{open.Number})
 	}
@@ -130,21 +138,43 @@ func Ranked(v ledger.View, t *ledger.Task, me string) []ledger.Digest {
 	return out
 }
 
-// backlog is how many epochs back settlements are looked for.
-const backlog = 16
+// lapses are the challenges whose time to be decided is over. Credits may be locked
+// in one though nobody is paid for models.
+func lapses(v ledger.View, now int64) (out []Duty) {
+	for _, x := range ledger.Challenges(v) {
+		if x.Decided == ledger.Undecided && now > ledger.LapsesAfter(v, &x) {
+			out = append(out, Lapse{x.Job, x.Step, x.Opened})
+		}
+	}
+	return out
+}
 
-// settlements are those that nobody has recorded, oldest first: bonds build on
-// the settlement before.
-func settlements(v ledger.View, open *ledger.RewardEpoch) (out []Duty) {
-	for n := max(1, int64(open.Number)-backlog); n+1 < int64(open.Number); n++ {
+const (
+	backlog    = 16   // epochs back that settlements are looked for at least
+	maxBacklog = 4096 // and at most
+)
+
+// settlements are those that are due and nobody has recorded, oldest first: bonds
+// build on the settlement before, so those of a task wait for one that waits for
+// the challenge game. It may wait for a window of the last model's, and another of
+// a challenge at its end.
+func settlements(v ledger.View, now int64, open *ledger.RewardEpoch) (out []Duty) {
+	back := backlog + 2*ledger.MoneyOf(v).Window/max(1, ledger.GenesisOf(v).RewardEpoch)
+	waits := map[ledger.Digest]bool{}
+	for n := max(1, int64(open.Number)-min(back, maxBacklog)); n+1 < int64(open.Number); n++ {
 		e, ok := ledger.RewardOf(v, uint64(n))
 		if !ok {
 			continue
 		}
 		for _, task := range e.Tasks {
-			if _, ok := ledger.SettlementOf(v, e.Number, task); !ok {
-				out = append(out, Settle{task, e.Number})
+			if _, ok := ledger.SettlementOf(v, e.Number, task); ok || waits[task] {
+				continue
 			}
+			if until, challenged := ledger.SettlesAfter(v, e.Number, task); now <= until || len(challenged) > 0 {
+				waits[task] = true
+				continue
+			}
+			out = append(out, Settle{task, e.Number})
 		}
 	}
 	return out

@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what came out into the transcri
 // TestTranscripts plays testdata/*.txt. A line is a command, and the lines
 // below it that begin with two spaces are what comes of it:
 //
-//	found MODE [rich|checked]      a consortium of ann, bob, cal (local), north, south; one that pays, one whose steps are all sampled
+//	found MODE [rich|checked|wide] a consortium of ann, bob, cal (local), north, south; one that pays, one whose steps are all sampled, one that pays and is challenged
 //	NAME says BODY …               a transaction; a refusal is printed
 //	all say BODY …                 by every company
 //	NAME holds WHO KIND STEP       a post of WHO's, with its blob
@@ -122,6 +122,8 @@ func (s *stage) found(mode, money string) {
 	switch money {
 	case "rich":
 		g.Money, g.RewardEpoch = ledger.Money{Grant: 1000, Bond: 100, Emission: 100, Slash: ledger.Million}, 100_000
+	case "wide":
+		g.Money, g.RewardEpoch = ledger.Money{Grant: 1000, Bond: 100, Emission: 100, Slash: ledger.Million, Challenge: 10, Window: 400_000}, 100_000
 	case "checked":
 		g.Money = ledger.Money{Grant: 1000, Bond: 100, Slash: ledger.Million / 2, Challenge: 10, Window: 60_000, Sample: ledger.Million}
 	}

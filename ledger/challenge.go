@@ -6,7 +6,8 @@ import (
 )
 
 // A Challenge says that a recorded step was not computed as claimed. Validators
-// evaluate that step again, outside consensus, and vote.
+// evaluate that step again, outside consensus, and vote. The model's record is
+// challenged as the step after the last ([Job.ModelStep]).
 type Challenge struct {
 	Job     Digest
 	Step    uint16
@@ -27,6 +28,7 @@ const (
 	Undecided Decision = 0
 	Upheld    Decision = 1 // the step is wrong: who recorded it is slashed
 	Rejected  Decision = 2 // the step is right: who challenged it loses its bond
+	Lapsed    Decision = 3 // nobody knows: there was no majority in time
 )
 
 func (x *Challenge) code(c *coder) {
@@ -61,21 +63,22 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 	if !ok {
 		return refuse(Unknown, "no job %x", x.Job[:6])
 	}
-	t, ok := TicketOf(s, x.Job, x.Step)
+	t, ok := challengeable(s, j, x.Step)
 	m, at := s.money(), key(keyChallenge, x.Job, x.Step)
 	until := int64(0)
 	if ok {
 		until = challengeFrom(j, t, s.genesis.Patience) + m.Window
 	}
 	had, has := load[Challenge](s, at)
+	again := has && had.Decided == Lapsed
 	switch {
 	case from.member == nil:
 		return refuse(Forbidden, "%s is no member; members challenge", from.name)
-	case !ok || x.Step > j.Steps:
-		return refuse(WrongState, "step %d of job %x has no ticket", x.Step, x.Job[:6])
-	case has && had.By == from.name:
+	case !ok:
+		return refuse(WrongState, "step %d of job %x has no ticket; the model's record is step %d, of a job that is done, and its opened values are step %d", x.Step, x.Job[:6], j.ModelStep(), j.ValuesStep())
+	case has && !again && had.By == from.name:
 		return refuse(Replayed, "challenged already")
-	case has:
+	case has && !again:
 		return refuse(Conflict, "%s has challenged step %d of job %x", had.By, x.Step, x.Job[:6])
 	case s.now > until:
 		return refuse(Late, "step %d of job %x could be challenged until %d", x.Step, x.Job[:6], until)
@@ -85,8 +88,37 @@ func (x *OpenChallenge) apply(s *state, from sender) Result {
 			return r
 		}
 	}
-	s.put(at, &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now})
+	ch := &Challenge{Job: x.Job, Step: x.Step, Record: t.Record, Fraud: x.Fraud, By: from.name, Bond: m.Challenge, Opened: s.now}
+	if again { // what a validator found of the step, it found
+		ch.Wrong, ch.Right = had.Wrong, had.Right
+	}
+	s.put(at, ch)
 	return Result{}
+}
+
+// ModelStep is what the model's record is named by where steps are: the step after
+// the last.
+func (j *Job) ModelStep() uint16 { return j.End() + 1 }
+
+// ValuesStep is what the opened values are named by where steps are: the one after
+// the model's record.
+func (j *Job) ValuesStep() uint16 { return j.ModelStep() + 1 }
+
+// challengeable is the ticket of what a quorum recorded under a step's number. A
+// model's record has none of its own unless it has values to open, and opened
+// values have none: theirs stand in.
+func challengeable(v View, j *Job, step uint16) (*Ticket, bool) {
+	switch step {
+	case j.ModelStep():
+		return &Ticket{Job: j.ID, Step: step, Record: j.Last}, j.State == JobDone
+	case j.ValuesStep():
+		m, ok := ModelOf(v, j.Model)
+		if !ok || len(m.Opened) == 0 {
+			return nil, false
+		}
+		return &Ticket{Job: j.ID, Step: step, Record: m.Record, Opened: m.Since}, true
+	}
+	return TicketOf(v, j.ID, step)
 }
 
 // challengeFrom is when the window of a step begins: with its ticket, and again
@@ -98,11 +130,11 @@ func challengeFrom(j *Job, t *Ticket, patience int64) int64 {
 	return t.Opened
 }
 
-// ChallengeableUntil is the block time until which a step of a job can be
-// challenged, if it has a ticket.
+// ChallengeableUntil is the block time until which a step of a job, the model's
+// record or what was opened can be challenged, if it is there.
 func ChallengeableUntil(v View, j *Job, step uint16) (until int64, ok bool) {
-	t, ok := TicketOf(v, j.ID, step)
-	if !ok || step > j.Steps {
+	t, ok := challengeable(v, j, step)
+	if !ok {
 		return 0, false
 	}
 	return challengeFrom(j, t, GenesisOf(v).Patience) + MoneyOf(v).Window, true
@@ -164,13 +196,24 @@ func (s *state) majority(members []string) bool {
 
 // accused are the nodes that recorded what a challenge is about.
 func (s *state) accused(ch *Challenge) (out []string) {
-	each(s, key(keyStep, ch.Job, ch.Step), func(k []byte, r *StepRecord) bool {
-		if r.Digest() == ch.Record {
-			name := k[len(key(keyStep, ch.Job, ch.Step)):]
+	prefix := key(keyStep, ch.Job, ch.Step)
+	note := func(k []byte, record Digest) bool {
+		if record == ch.Record {
+			name := k[len(prefix):]
 			out = append(out, string(name[:len(name)-1]))
 		}
 		return true
-	})
+	}
+	switch j, _ := JobOf(s, ch.Job); ch.Step {
+	case j.ModelStep():
+		prefix = key(keyModelVote, ch.Job)
+		each(s, prefix, func(k []byte, r *ModelRecord) bool { return note(k, r.Digest()) })
+	case j.ValuesStep():
+		prefix = key(keyValueVote, ch.Job)
+		each(s, prefix, func(k []byte, x *Values) bool { return note(k, x.Digest()) })
+	default:
+		each(s, prefix, func(k []byte, r *StepRecord) bool { return note(k, r.Digest()) })
+	}
 	return out
 }
 
@@ -223,14 +266,15 @@ func Challenges(v View) (out []Challenge) {
 }
 
 // Sampled are the steps of a concluded job that everybody who checks evaluates
-// again, so many millionths of them, rounded up. They follow from the digest of the
-// job's last record, which nobody knows while a step is computed: the shares
-// of all companies have gone into it since.
+// again, so many millionths of those from 1 to [Job.End], rounded up: gradients and
+// rounds of comparing alike. They follow from the digest of the job's last record,
+// which nobody knows while a step is computed: the shares of all companies have gone
+// into it since.
 func (j *Job) Sampled(millionths uint32) []uint16 {
 	if j.State != JobDone || millionths == 0 {
 		return nil
 	}
-	steps := make([]uint16, j.Steps)
+	steps := make([]uint16, j.End())
 	for i := range steps {
 		steps[i] = uint16(i + 1)
 	}
@@ -242,4 +286,14 @@ func (j *Job) Sampled(millionths uint32) []uint16 {
 	}
 	slices.Sort(steps[:n])
 	return steps[:n]
+}
+
+// Checked are the sampled steps, the model's record and the opened values, which are
+// left to no chance: one record a job decides what is opened and whose copies earn
+// nothing, and one what everybody's rows are worth.
+func (j *Job) Checked(millionths uint32) []uint16 {
+	if sampled := j.Sampled(millionths); sampled != nil {
+		return append(sampled, j.ModelStep(), j.ValuesStep())
+	}
+	return nil
 }

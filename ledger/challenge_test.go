@@ -123,8 +123,11 @@ func TestWindowBeginsWithTheEnd(t *testing.T) {
 	late.refused(Late, "ann", &OpenChallenge{Job: job, Step: 0})
 	w.must("ann", &OpenChallenge{Job: job, Step: 0})
 	j, _ := JobOf(w.state, job)
-	if _, ok := ChallengeableUntil(w.state, j, j.Steps+1); ok {
-		t.Error("the model's record is a step to challenge")
+	if at, ok := ChallengeableUntil(w.state, j, j.ModelStep()); !ok || at != until() {
+		t.Errorf("the model's record can be challenged until %d, %v; steps until %d", at, ok, until())
+	}
+	if _, ok := ChallengeableUntil(w.state, j, j.ModelStep()+1); ok {
+		t.Error("there is a step after the model's record")
 	}
 }
 

@@ -28,7 +28,9 @@ const (
 	provenPeer                        // who announces a peer key has it
 	equivocatorsGo                    // who signed twice never signs again
 	epochBudget                       // a task's rows are valued so often an epoch
+	signedOpenings                    // values are opened with the companies' own shares
 	coarseValues                      // values are recorded rounded
+	gameFirst                         // models are paid when their challenges are over
 )
 
 // on says whether a defence is up.

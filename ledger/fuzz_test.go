@@ -19,12 +19,12 @@ func everyBody() []Body {
 		&Commit{Ceremony: d(1), Stage: 1, Promise: []byte("promise")}, &Reveal{Ceremony: d(1), Inline: []byte("nonce"), Blobs: []Digest{d(2)}},
 		&KeyAck{d(1), d(2)}, &AbortCeremony{d(1), []string{"ann"}, "a wrong share"}, openLoans(), &Consent{loans, true, 1, 2},
 		contribution(loans, "ann", Training, "north"), spec, &ApproveJob{d(1)}, r,
-		&ModelRecord{Job: d(1), Shares: shares(1), Values: d(2), C1: d(3), Copies: []Pair{{0, 1}}}, &Values{d(1), shares(1), []int64{-1}}, &PauseJob{d(1)}, &AbortJob{d(1)},
+		&ModelRecord{Job: d(1), Shares: shares(1), Values: d(2), C1: d(3), Copies: []Pair{{0, 1}}}, &Values{d(1), [][]byte{[]byte("post")}, []int64{-1}}, &PauseJob{d(1)}, &AbortJob{d(1)},
 		&ReplaceNode{d(1), "north", "south"}, &Serve{d(1), d(2)}, admitQuinn(), &Usage{1, []Used{{"quinn", d(1), 1, d(2)}}}, &CloseEpoch{1},
 		&Evidence{[]byte("one"), []byte("two")},
 		&Upgrade{2, 100, "v2.0.0"}, NewAnnounce(chain, "v2", "v2.example:2", signer("peer of v2")), &Attend{true},
 		&Transfer{"bob", 1, []byte("memo")}, &Stake{1}, &Unstake{1}, &CommitRanking{loans, 1, d(1)},
-		&RevealRanking{loans, 1, []Weight{{d(1), 1}}, d(2)}, &Settle{1, loans}, &Amend{rich().Money}, &OpenChallenge{d(1), 1, d(2)}, &Verdict{d(1), 1, true},
+		&RevealRanking{loans, 1, []Weight{{d(1), 1}}, d(2)}, &Settle{1, loans}, &Amend{rich().Money}, &OpenChallenge{d(1), 1, d(2)}, &Verdict{d(1), 1, true}, &Lapse{d(1), 1},
 	}
 }
 

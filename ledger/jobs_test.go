@@ -129,7 +129,7 @@ func TestRefusedSteps(t *testing.T) {
 		refusal{"no inputs", "north", step(func(r *StepRecord) { r.Inputs, r.C1s = nil, nil }), Malformed},
 		refusal{"an input without its c1", "north", step(func(r *StepRecord) { r.C1s = nil }), Malformed},
 		refusal{"the model at the start", "north", w.modelRecord(job), WrongState},
-		refusal{"values of no model", "north", &Values{Job: job, Shares: shares(3), Values: []int64{1, 2, 3}}, WrongState},
+		refusal{"values of no model", "north", &Values{Job: job, Shares: w.openings(job), Values: []int64{1, 2, 3}}, WrongState},
 	)
 	w.must("north", r)
 	w.refusals(t,

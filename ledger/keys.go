@@ -47,6 +47,8 @@ var recordKinds = []recordKind{
 	{"step", keyStep, []part{jobPart, stepPart, nodePart}, func() coded { return new(StepRecord) }},
 	{"ticket", keyTicket, []part{jobPart, stepPart}, func() coded { return new(Ticket) }},
 	{"c1", keyC1, []part{digestPart}, nil},
+	{"modelrecord", keyModelVote, []part{jobPart, nodePart}, func() coded { return new(ModelRecord) }},
+	{"values", keyValueVote, []part{jobPart, nodePart}, func() coded { return new(Values) }},
 	{"model", keyModel, []part{modelPart}, func() coded { return new(Model) }},
 	{"usage", keyUsage, []part{nodePart, numberPart}, func() coded { return new(Usage) }},
 	{"used", keyUsed, []part{namePart, modelPart}, func() coded { return new(Used) }},

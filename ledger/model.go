@@ -106,11 +106,17 @@ func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
 // rows together, or by those of each of [Task.Evaluators], one after the other.
 type Values struct {
 	Job    Digest
-	Shares []Digest // of the release, in roster order
+	Shares [][]byte // signed posts of the companies' shares of the release, in roster order
 	Values []int64
 }
 
-func (x *Values) check(s *state, t *Task, parties []string, copies []Pair) Result {
+// Digest is what nodes that opened the same have in common.
+func (x *Values) Digest() Digest { return Hash("values", appendCoded(nil, x)) }
+
+// check holds values to what they may be. The shares are in the companies' own
+// names, so that whoever adds them up again finds the same: nodes that name
+// others open nothing.
+func (x *Values) check(s *state, t *Task, ticket *Ticket, parties []string, copies []Pair) Result {
 	n := len(parties)
 	switch {
 	case len(x.Shares) != n:
@@ -119,6 +125,17 @@ func (x *Values) check(s *state, t *Task, parties []string, copies []Pair) Resul
 		return refuse(Malformed, "%d values of %d companies, by %d evaluators", len(x.Values), n, len(t.Evaluators()))
 	case s.on(coarseValues) && !coarse(x.Values, n):
 		return refuse(Malformed, "values are finer than 2^-%d of their sum; round them", LogGrain)
+	}
+	place := Post{Chain: s.genesis.Chain, Epoch: t.Epoch, Profile: s.genesis.Release, Scope: x.Job, Kind: PostOpening, Step: ticket.Step, Previous: ticket.Record}
+	for i, b := range x.Shares {
+		p, err := ParsePost(b)
+		if err != nil {
+			return refuse(Malformed, "share %d: %v", i, err)
+		}
+		place.Sender, place.Blob, place.Size, place.signature = p.Sender, p.Blob, p.Size, p.signature
+		if name, _ := s.name(key(keySigning, p.Sender)); s.on(signedOpenings) && (name != parties[i] || p != place) {
+			return refuse(BadSignature, "share %d is not %s's of the release of job %x", i, parties[i], x.Job[:6])
+		}
 	}
 	copied := Copied(copies, Order(s, t.ID, parties))
 	for i, v := range x.Values {
@@ -132,7 +149,7 @@ func (x *Values) check(s *state, t *Task, parties []string, copies []Pair) Resul
 func (*Values) kind() kind { return 18 }
 func (x *Values) code(c *coder) {
 	c.digest(&x.Job)
-	c.digests(&x.Shares, MaxParties)
+	list(c, &x.Shares, MaxParties, func(b *[]byte) { c.bytes(b, MaxPost) })
 	list(c, &x.Values, MaxParties*MaxParties, c.i64)
 }
 
@@ -151,7 +168,8 @@ func (x *Values) apply(s *state, from sender) Result {
 	}
 	e, _ := EpochOf(s, m.Epoch)
 	t, _ := TaskOf(s, j.Task)
-	if r := x.check(s, t, e.Parties, m.Copies); r.Code != OK {
+	ticket, _ := TicketOf(s, j.ID, j.Step)
+	if r := x.check(s, t, ticket, e.Parties, m.Copies); r.Code != OK {
 		return r
 	}
 	s.put(at, x)
@@ -160,12 +178,12 @@ func (x *Values) apply(s *state, from sender) Result {
 	}
 	voices := map[string]bool{}
 	for _, n := range j.Nodes {
-		if v, ok := ValuesOf(s, j.ID, n); ok && string(appendCoded(nil, v)) == string(appendCoded(nil, x)) {
+		if v, ok := ValuesOf(s, j.ID, n); ok && v.Digest() == x.Digest() {
 			s.voice(voices, n)
 		}
 	}
 	if len(voices) >= int(j.Quorum) {
-		m.Opened = x.Values
+		m.Opened, m.Record, m.Since = x.Values, x.Digest(), s.now
 		s.put(key(keyModel, m.ID), m)
 	}
 	return Result{}

@@ -20,7 +20,7 @@ func TestRefusedModels(t *testing.T) {
 		refusal{"a c1 without values", "north", model(func(r *ModelRecord) { r.Values = Digest{} }), Malformed},
 		refusal{"a c1 of a step", "north", model(func(r *ModelRecord) { r.C1 = d("c1", job, 1) }), Ticketed},
 		refusal{"a step beyond the last", "north", edit(w.record(job), func(*StepRecord) {}), WrongState},
-		refusal{"values before the model", "north", &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}, WrongState},
+		refusal{"values before the model", "north", &Values{Job: job, Shares: w.openings(job), Values: []int64{1, -2, 3}}, WrongState},
 	)
 	without := w.fork()
 	unvalued := edit(openJob(9), func(o *OpenJob) { o.Valued = nil })
@@ -57,7 +57,7 @@ func TestRefusedValues(t *testing.T) {
 	job := w.job(openJob(1))
 	w.steps2(job, "north", "south")
 	r := w.modelRecord(job)
-	values := &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}
+	values := &Values{Job: job, Shares: w.openings(job), Values: []int64{1, -2, 3}}
 	w.refusals(t,
 		refusal{"too few values", "north", edit(values, func(x *Values) { x.Values = x.Values[1:] }), Malformed},
 		refusal{"a company's values", "ann", values, Forbidden},
@@ -92,7 +92,7 @@ func TestWrongValues(t *testing.T) {
 	w := newWorld(t).rows()
 	job := w.job(openJob(1))
 	w.steps2(job, "north", "south")
-	right := &Values{Job: job, Shares: shares(3), Values: []int64{1, -2, 3}}
+	right := &Values{Job: job, Shares: w.openings(job), Values: []int64{1, -2, 3}}
 	w.must("north", right)
 	w.must("south", edit(right, func(x *Values) { x.Values = []int64{0, 0, 0} }))
 	for _, c := range companies {

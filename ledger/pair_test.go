@@ -87,7 +87,7 @@ func TestComparedJob(t *testing.T) {
 	}
 	w.must("north", r)
 	w.must("south", r)
-	values := &Values{Job: job, Shares: shares(6), Values: []int64{5, -3, 1}}
+	values := &Values{Job: job, Shares: w.openings(job), Values: []int64{5, -3, 1}}
 	w.refusals(t, refusal{"a value of a copy", "north", values, Malformed})
 	values.Values[2] = 0
 	w.must("north", values)

@@ -101,3 +101,33 @@ func ParseCheckpoint(b []byte) (Checkpoint, error) {
 	}
 	return x, nil
 }
+
+// A GrowthReceipt shows that the log under one header begins with all of the log
+// under an earlier one: one file, that whoever trusts both headers verifies without
+// asking anybody (ledger/audit).
+type GrowthReceipt struct {
+	Earlier, Later         []byte // checkpoints
+	EarlierHead, LaterHead []byte // proofs of the logs' heads under their roots
+	Growth                 []byte // proof between the two
+}
+
+func (r *GrowthReceipt) code(c *coder) {
+	for _, b := range []*[]byte{&r.Earlier, &r.Later} {
+		c.bytes(b, MaxHeader+MaxSignatures+maxSigners*40+64)
+	}
+	c.bytes(&r.EarlierHead, MaxHeadProof)
+	c.bytes(&r.LaterHead, MaxHeadProof)
+	c.bytes(&r.Growth, MaxLeafProof)
+}
+
+// Append adds the encoding of r to dst.
+func (r *GrowthReceipt) Append(dst []byte) []byte { return appendCoded(dst, r) }
+
+// ParseGrowthReceipt decodes exactly one receipt of growth. It verifies nothing.
+func ParseGrowthReceipt(b []byte) (GrowthReceipt, error) {
+	var r GrowthReceipt
+	if err := parseCoded(b, &r); err != nil {
+		return GrowthReceipt{}, fmt.Errorf("receipt of growth: %w", err)
+	}
+	return r, nil
+}

@@ -131,3 +131,15 @@ func TestRevokedValidatorsHaveNoPower(t *testing.T) {
 		t.Errorf("after one was revoked: %+v", got)
 	}
 }
+
+// FuzzParseGrowthReceipt holds the decoder to its law.
+func FuzzParseGrowthReceipt(f *testing.F) {
+	some, c := GrowthReceipt{EarlierHead: []byte("head"), LaterHead: []byte("head"), Growth: []byte("proof")}, someCheckpoint()
+	some.Earlier, some.Later = c.Append(nil), c.Append(nil)
+	f.Add(some.Append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := ParseGrowthReceipt(b); err == nil && !bytes.Equal(r.Append(nil), b) {
+			t.Errorf("%x is read as %+v", b, r)
+		}
+	})
+}

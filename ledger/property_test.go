@@ -152,11 +152,11 @@ func anyBody(t *rapid.T, w *world, people *rapid.Generator[string]) Body {
 		&Usage{Batch: n, Entries: []Used{{Querier: name, Model: d(n), Answers: n}}},
 		&Upgrade{n, w.height + int64(3*n), "v2"}, NewAnnounce(chain, name, "v.example:1", signer("peer of "+other)), &Attend{n == 0},
 	}
-	if j, ok := JobOf(w.state, id); ok {
+	if _, ok := JobOf(w.state, id); ok {
 		r := w.record(id)
 		r.Level = uint8(n & 1)
 		m := w.modelRecord(id)
-		bodies = append(bodies, r, r, m, &Serve{m.Model(), d(n)}, &Values{Job: id, Shares: shares(j.Steps), Values: []int64{1, 2, int64(n)}})
+		bodies = append(bodies, r, r, m, &Serve{m.Model(), d(n)}, &Values{Job: id, Shares: w.openings(id), Values: []int64{1, 2, int64(n)}})
 	}
 	return rapid.SampledFrom(bodies).Draw(t, "body")
 }

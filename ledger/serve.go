@@ -13,6 +13,8 @@ type Model struct {
 	Remainder Digest   // blob of the public remainder
 	Values    Digest   // of the ciphertext of values; zero: none
 	Opened    []int64  // values, as [Values] has them; none until opened
+	Record    Digest   // [Values.Digest] of those; zero until opened
+	Since     int64    // block time since when they are
 	Copies    []Pair   // of companies whose rows are near-copies
 	Waiting   []string // holders that do not serve yet
 	Refuted   bool     // a step of its job was proved wrong: it is served no more, and earns nothing
@@ -27,6 +29,8 @@ func (m *Model) code(c *coder) {
 	c.digest(&m.Remainder)
 	c.digest(&m.Values)
 	list(c, &m.Opened, MaxParties*MaxParties, c.i64)
+	c.digest(&m.Record)
+	c.i64(&m.Since)
 	codePairs(c, &m.Copies)
 	c.names(&m.Waiting, MaxParties)
 	c.flag(&m.Refuted)

@@ -8,8 +8,9 @@ import (
 )
 
 // Settle pays out a task's pot for the rankings of an epoch, when those have been
-// revealed and the epoch after it has closed. Anybody may. Each task has a
-// transaction of its own: no block has to hold them all.
+// revealed, the epoch after it has closed, and none of the models that were ranked
+// can be challenged any more. Anybody may. Each task has a transaction of its own:
+// no block has to hold them all.
 type Settle struct {
 	Epoch uint64
 	Task  Digest
@@ -95,6 +96,9 @@ func (x *Settle) apply(s *state, _ sender) Result {
 		return refuse(WrongState, "epoch %d is settled when epoch %d has closed", x.Epoch, x.Epoch+1)
 	case !slices.Contains(e.Tasks, x.Task):
 		return refuse(Unknown, "nobody ranked models of task %x in epoch %d", x.Task[:6], x.Epoch)
+	}
+	if r := s.contested(x.Epoch, x.Task); r.Code != OK {
+		return r
 	}
 	t, _ := TaskOf(s, x.Task)
 	st := s.gather(x.Epoch, t)

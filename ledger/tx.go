@@ -69,6 +69,7 @@ var bodies = map[kind]func() Body{
 	33: func() Body { return new(Amend) },
 	45: func() Body { return new(OpenChallenge) },
 	46: func() Body { return new(Verdict) },
+	47: func() Body { return new(Lapse) },
 	40: func() Body { return new(Upgrade) },
 	41: func() Body { return new(Announce) },
 	42: func() Body { return new(Attend) },

@@ -55,7 +55,7 @@ func TestAttackFineValues(t *testing.T) {
 		w.off = off
 		job := w.job(openJob(1))
 		w.steps2(job, "north", "south")
-		r := w.do("north", &Values{Job: job, Shares: shares(3), Values: []int64{5, -3, 1 << 40}})
+		r := w.do("north", &Values{Job: job, Shares: w.openings(job), Values: []int64{5, -3, 1 << 40}})
 		if want := map[defence]Code{coarseValues: OK, 0: Malformed}[off]; r.Code != want {
 			t.Errorf("defence %d off: code %d, %s", off, r.Code, r.Detail)
 		}
@@ -144,5 +144,42 @@ func TestAttackManyValuations(t *testing.T) {
 		w.must("ann", &AbortJob{JobID("peer", openJob(0))})
 		w.must("peer", openJob(7))
 		w.refusals(t, refusal{"one more", "peer", openJob(8), OverLimit})
+	}
+}
+
+// Nodes that name a share of their own making in the place of a company's open
+// whatever they like.
+func TestAttackForgedOpening(t *testing.T) {
+	for _, off := range []defence{signedOpenings, 0} {
+		w := newWorld(t).rows()
+		w.off = off
+		job := w.job(openJob(1))
+		w.steps2(job, "north", "south")
+		j, _ := JobOf(w.state, job)
+		ticket, _ := TicketOf(w.state, job, j.Step)
+		forged := Post{Chain: chain, Epoch: 1, Profile: d("release"), Scope: job, Kind: PostOpening, Step: j.Step, Blob: d("theirs"), Size: 1000, Previous: ticket.Record}
+		x := &Values{Job: job, Shares: w.openings(job), Values: []int64{1, 2, 3}}
+		x.Shares[0] = forged.Sign(signer("north")).Append(nil)
+		if r, want := w.do("north", x), map[defence]Code{signedOpenings: OK, 0: BadSignature}[off]; r.Code != want {
+			t.Errorf("defence %d off: code %d, %s", off, r.Code, r.Detail)
+		}
+		if off != 0 {
+			continue
+		}
+		of := func(change func(*Post)) *Values {
+			p := forged
+			change(&p)
+			return edit(x, func(x *Values) {
+				x.Shares = append([][]byte{p.Sign(signer("ann")).Append(nil)}, w.openings(job)[1:]...)
+			})
+		}
+		w.refusals(t,
+			refusal{"a share that is no post", "north", edit(x, func(x *Values) { x.Shares = [][]byte{{1}, {2}, {3}} }), Malformed},
+			refusal{"a share of another record", "north", of(func(p *Post) { p.Previous = d("another") }), BadSignature},
+			refusal{"a share of a map", "north", of(func(p *Post) { p.Kind = PostShare }), BadSignature},
+			refusal{"a share of another chain", "north", of(func(p *Post) { p.Chain = "another" }), BadSignature},
+			refusal{"shares in another order", "north", edit(x, func(x *Values) { x.Shares = w.openings(job); x.Shares[0], x.Shares[1] = x.Shares[1], x.Shares[0] }), BadSignature},
+		)
+		w.must("north", of(func(*Post) {}))
 	}
 }

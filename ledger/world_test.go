@@ -293,6 +293,20 @@ func (w *world) steps(job Digest) {
 	}
 }
 
+// openings are the companies' shares of a job's release.
+func (w *world) openings(job Digest) (out [][]byte) {
+	j, _ := JobOf(w.state, job)
+	ticket, _ := TicketOf(w.state, job, j.Step)
+	for _, c := range companies {
+		p := Post{Chain: chain, Epoch: 1, Profile: d("release"), Scope: job, Kind: PostOpening, Step: j.Step, Blob: d("opening", job, c), Size: 1000}
+		if ticket != nil {
+			p.Previous = ticket.Record
+		}
+		out = append(out, p.Sign(signer(c)).Append(nil))
+	}
+	return out
+}
+
 // modelRecord is what an honest node says of a job's end.
 func (w *world) modelRecord(job Digest) *ModelRecord {
 	j, _ := JobOf(w.state, job)
@@ -316,7 +330,7 @@ func (w *world) train(o *OpenJob, values ...int64) (job, model Digest) {
 	w.must("north", r)
 	w.must("south", r)
 	for _, n := range []string{"north", "south"} {
-		w.must(n, &Values{Job: job, Shares: shares(3), Values: Coarse(values, len(companies))})
+		w.must(n, &Values{Job: job, Shares: w.openings(job), Values: Coarse(values, len(companies))})
 	}
 	for _, c := range companies {
 		w.must(c, &Serve{Model: r.Model(), PairKey: d("pair key", c)})

@@ -25,7 +25,7 @@ func newAudit() *cobra.Command {
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newAuditChain(), newAuditBlobs(), newAuditProve(), newAuditReceipt(), newAuditCheckpoint(), newAuditPayouts(), newAuditReport(), newAuditStep(), newAuditFraud())
+	c.AddCommand(newAuditChain(), newAuditBlobs(), newAuditProve(), newAuditReceipt(), newAuditCheckpoint(), newAuditGrowth(), newAuditPayouts(), newAuditReport(), newAuditStep(), newAuditFraud())
 	return c
 }
 

@@ -73,7 +73,11 @@ which docs/payouts.py computes again without any code of this program.`,
 // to it.
 func settledEpochs(chain string, v ledger.View) (out []audit.Epoch, err error) {
 	for _, st := range ledger.Settlements(v) {
-		e, err := audit.NewEpoch(chain, &st)
+		t, ok := ledger.TaskOf(v, st.Task)
+		if !ok {
+			return out, fmt.Errorf("epoch %d was settled for task %x, which the ledger has not", st.Epoch, st.Task[:6])
+		}
+		e, err := audit.NewEpoch(chain, t.Name, &st)
 		if err != nil {
 			return out, err
 		}

@@ -30,12 +30,16 @@ func newAuditStep() *cobra.Command {
 	choice := stepChoice{step: -1}
 	c := &cobra.Command{
 		Use:   "step --home DIR --job ID [--step N | --sample | --all]",
-		Short: "Evaluate recorded training steps again",
+		Short: "Evaluate recorded training steps again, and hold the model's record to them",
 		Long: `Fetches by digest what recorded steps of a job were computed from, evaluates
-their circuits again and compares every digest. A step that differs is saved as a
-fraud proof: one file that commonseal audit fraud verifies offline. Without
---step or --all the steps are those that the ledger sampled, by what nobody knew
-while they were computed.`,
+their circuits again and compares every digest. The rounds that compare companies
+are steps after the last gradient's. The model's record, the step after the last of
+all, is held to what the steps left: the weights, the copies that the bits open, and
+the values to open. The values themselves, one step more, are opened again from the
+companies' signed shares. What differs is saved as a fraud proof: one file that
+commonseal audit fraud verifies offline. Without --step or --all the steps are those
+that the ledger sampled, by what nobody knew while they were computed, the model's
+record and the opened values.`,
 		Example: `  commonseal audit step --home ann --job 5e041982ad5b
   commonseal audit step --home ann --job 5e041982ad5b --all`,
 		Args: noArguments,
@@ -55,9 +59,9 @@ while they were computed.`,
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "home of any member")
 	f.StringVar(&job, "job", "", "of which steps; the first digits of its name do")
-	f.IntVar(&choice.step, "step", -1, "this step alone; 0 is the start")
-	f.BoolVar(&choice.sample, "sample", false, "the steps that the ledger sampled (default)")
-	f.BoolVar(&choice.all, "all", false, "every step with a ticket, and the model's record")
+	f.IntVar(&choice.step, "step", -1, "this step alone; 0 is the start, the one after the last the model's record, then the opened values")
+	f.BoolVar(&choice.sample, "sample", false, "the steps that the ledger sampled, the model's record and the opened values (default)")
+	f.BoolVar(&choice.all, "all", false, "every step with a ticket, the model's record and the opened values")
 	f.StringVar(&out, "out", ".", "folder for fraud proofs")
 	return c
 }
@@ -74,12 +78,18 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%-9s %x, %s, step %d of %d\n", "job", j.ID[:6], j.State, min(j.Step, j.Steps), j.Steps)
+	fmt.Fprintf(w, "%-9s %x, %s, step %d of %d\n", "job", j.ID[:6], j.State, min(j.Step, j.End()), j.End())
 	audit := checker.NewAudit(j.ID, he.Standard(), dialling(client))
 	bad := 0
 	for _, s := range steps {
 		err := audit.Step(ctx, v, s)
 		name := fmt.Sprintf("step %d", s)
+		switch s {
+		case j.ModelStep():
+			name = "model"
+		case j.ValuesStep():
+			name = "values"
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -93,26 +103,16 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 			fmt.Fprintf(w, "%-9s WRONG: %v\n", name, err)
 			saved, err := saveFraud(ctx, client, j.ID, s, out)
 			if err != nil {
-				return fmt.Errorf("the fraud proof of step %d: %w", s, err)
+				return fmt.Errorf("the fraud proof of %s: %w", name, err)
 			}
 			fmt.Fprintf(w, "%-9s %s, %d bytes: commonseal audit fraud %s --genesis genesis.json\n", "fraud", saved.path, saved.bytes, saved.path)
 		}
 	}
-	checked := len(steps)
-	if choice.all && j.State == ledger.JobDone {
-		checked++
-		if err := audit.Model(ctx, v); err != nil {
-			bad++
-			fmt.Fprintf(w, "%-9s WRONG, or not checked: %v\n", "model", err)
-		} else {
-			fmt.Fprintf(w, "%-9s ok\n", "model")
-		}
-	}
-	if choice.step < 0 && !choice.all { // of all, none survives
-		survival(w, int64(j.Steps), int64(len(steps)))
+	if choice.step < 0 && !choice.all { // of all none survives, nor does a model's record or opened values
+		survival(w, int64(j.End()), int64(len(j.Sampled(ledger.MoneyOf(v).Sample))))
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d records are not as they should be, or cannot be checked", bad, checked)
+		return fmt.Errorf("%d of %d records are not as they should be, or cannot be checked", bad, len(steps))
 	}
 	return nil
 }
@@ -120,8 +120,8 @@ func auditSteps(ctx context.Context, w io.Writer, client *clients.Client, name s
 // of are the steps chosen.
 func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 	var recorded []uint16
-	for s := range j.Steps + 1 {
-		if _, ok := ledger.TicketOf(v, j.ID, s); ok {
+	for s := range j.ValuesStep() + 1 {
+		if _, ok := ledger.ChallengeableUntil(v, j, s); ok {
 			recorded = append(recorded, s)
 		}
 	}
@@ -130,7 +130,7 @@ func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 		return recorded, nil
 	case c.step >= 0:
 		if c.step >= len(recorded) {
-			return nil, fmt.Errorf("step %d has no ticket; %d steps have", c.step, len(recorded))
+			return nil, fmt.Errorf("step %d has no ticket; %d have, the model's record counted", c.step, len(recorded))
 		}
 		return recorded[c.step : c.step+1], nil
 	case ledger.MoneyOf(v).Sample == 0:
@@ -138,7 +138,7 @@ func (c stepChoice) of(v ledger.View, j *ledger.Job) ([]uint16, error) {
 	case j.State != ledger.JobDone:
 		return nil, fmt.Errorf("job %x is %s; steps are sampled when it is done: give --all, or --step N", j.ID[:6], j.State)
 	}
-	return j.Sampled(ledger.MoneyOf(v).Sample), nil
+	return slices.DeleteFunc(j.Checked(ledger.MoneyOf(v).Sample), func(s uint16) bool { return !slices.Contains(recorded, s) }), nil
 }
 
 // survival says how likely it is that a cheat is missed by k of n steps, drawn by

@@ -70,7 +70,7 @@ commonseal audit step finds out first.`,
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "home of the member that challenges")
 	f.StringVar(&job, "job", "", "of which step; the first digits of its name do")
-	f.IntVar(&step, "step", -1, "that is wrong; 0 is the start")
+	f.IntVar(&step, "step", -1, "that is wrong; 0 is the start, the one after the last the model's record")
 	f.StringVar(&fraud, "fraud", "", "fraud proof, whose digest is recorded")
 	return c
 }
@@ -111,7 +111,7 @@ func listChallenges(w io.Writer, v ledger.View, job ledger.Digest) error {
 		if job != (ledger.Digest{}) && x.Job != job {
 			continue
 		}
-		decided := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right"}[x.Decided]
+		decided := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right", ledger.Lapsed: "lapsed: no majority in time"}[x.Decided]
 		if _, err := fmt.Fprintf(w, "%x step %d, by %s: %s; wrong say [%s], right say [%s]\n", x.Job[:6], x.Step, x.By, decided, strings.Join(x.Wrong, " "), strings.Join(x.Right, " ")); err != nil {
 			return err
 		}

@@ -24,10 +24,11 @@ func newChecker() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checker --home DIR",
 		Short: "Evaluate sampled and challenged steps again, and vote",
-		Long: `Evaluates the steps again that the ledger samples of each job, and challenges
-what it finds wrong, after it has kept a fraud proof. With a validator's home it
-votes on challenges too. It runs beside the other process of its home, and takes
-all processors while it evaluates: on a validator's machine start it with nice.`,
+		Long: `Evaluates the steps again that the ledger samples of each job, holds the record of
+every model to what steps left, and challenges what it finds wrong, after it has
+kept a fraud proof. With a validator's home it votes on challenges too. It runs
+beside the other process of its home, and takes all processors while it evaluates:
+on a validator's machine start it with nice.`,
 		Example: `  nice commonseal checker --home val1
   commonseal checker --home ann`,
 		Args: noArguments,

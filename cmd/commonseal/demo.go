@@ -25,10 +25,12 @@ serve and answer, by the same commands that a user would type. The report says w
 the model is worth, what each role could see, and what it cost.
 
 Nothing listens but on loopback, and nothing is left when it ends. With --keep it
-goes on, and says what to try.`,
+goes on, and says what to try. With --rewards the consortium has credits as well:
+the companies' agents rank the model on rows of their own, and are paid.`,
 		Example: `  commonseal demo
   commonseal demo --companies 4 --local 2 --steps 5
   commonseal demo --data rows.csv --label churned --json | jq .answers.auc
+  commonseal demo --rewards
   commonseal demo --keep`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -67,6 +69,7 @@ goes on, and says what to try.`,
 	f.IntVar(&o.Companies, "companies", 3, "companies that hold the key, 2 to 32")
 	f.IntVar(&o.Local, "local", 1, "how many of them keep their rows at home and send encrypted gradients")
 	f.IntVar(&o.Steps, "steps", 10, "training steps, 1 to 1000")
+	f.BoolVar(&o.Rewards, "rewards", false, "found credits too: agents rank the model, and a pot is paid in epochs of 5 s")
 	f.BoolVar(&o.Keep, "keep", false, "go on until Ctrl-C and leave the folder; say what to try")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c

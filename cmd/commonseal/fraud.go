@@ -71,7 +71,7 @@ func newAuditFraud() *cobra.Command {
 	var genesis string
 	c := &cobra.Command{
 		Use:   "fraud FILE --genesis genesis.json",
-		Short: "Verify offline that a recorded training step is wrong",
+		Short: "Verify offline that a recorded training step or model is wrong",
 		Long: `Verifies a fraud proof without a network and without a key: more than two thirds
 of the validators that genesis.json names signed a state with the records that are
 shown, these name the ciphertexts and keys in the file, and the step evaluated on

@@ -242,6 +242,8 @@ func (a *Agent) judge(ctx context.Context, v ledger.View, d federation.Duty) (bo
 		return a.submit(ctx, &ledger.CloseEpoch{Number: d.Number})
 	case federation.Settle:
 		return a.submit(ctx, &ledger.Settle{Epoch: d.Epoch, Task: d.Task})
+	case federation.Lapse:
+		return a.submit(ctx, &ledger.Lapse{Job: d.Job, Step: d.Step})
 	}
 	return false, fmt.Errorf("a duty of an unknown kind %T", d)
 }

@@ -31,7 +31,8 @@ func NewAudit(job ledger.Digest, profiles he.Profiles, node func(name string) (N
 // somebody.
 var ErrUnavailable = errors.New("no node of the task has it; ask their owners, and try again")
 
-// Step evaluates a recorded step again, as the ledger is in v. The error is a
+// Step evaluates a recorded step again, as the ledger is in v, or holds the model's
+// record of a job that is done, the step after the last, to the steps. The error is a
 // [*replay.WrongError] if the step is wrong; any other says that it cannot be
 // checked.
 func (a *Audit) Step(ctx context.Context, v ledger.View, step uint16) error {
@@ -41,25 +42,30 @@ func (a *Audit) Step(ctx context.Context, v ledger.View, step uint16) error {
 	if err := a.checker.Check(step); err != nil || step == 0 {
 		return err
 	}
-	_, record, err := replay.Ticketed(v, a.job, step)
+	if j, ok := ledger.JobOf(v, a.job); ok && step == j.ValuesStep() {
+		return nil // the ledger has the companies' signatures of the shares
+	}
+	shares, err := named(v, a.job, step)
 	if err != nil {
 		return err
 	}
-	return a.vouched(ctx, v, step-1, record.Shares)
+	return a.vouched(ctx, v, step-1, shares)
 }
 
-// Model holds the record that the job ended with to what its last map left; see
-// Step. The steps are to be checked as well.
-func (a *Audit) Model(ctx context.Context, v ledger.View) error {
-	if err := a.open(ctx, v); err != nil {
-		return err
+// named are the shares of the step before that a record goes on from.
+func named(v ledger.View, job ledger.Digest, step uint16) ([]ledger.Digest, error) {
+	if j, ok := ledger.JobOf(v, job); ok && step == j.ModelStep() {
+		record, err := replay.Concluded(v, job)
+		if err != nil {
+			return nil, err
+		}
+		return record.Shares, nil
 	}
-	record, err := a.checker.CheckModel()
+	_, record, err := replay.Ticketed(v, job, step)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	j, _ := ledger.JobOf(v, a.job)
-	return a.vouched(ctx, v, j.Steps, record.Shares)
+	return record.Shares, nil
 }
 
 // open points the checker at a view.
@@ -110,8 +116,27 @@ func nodesOf(v ledger.View, job ledger.Digest) []string {
 	return slices.Compact(out)
 }
 
-// accused are those of them that recorded what has the ticket of a step.
+// accused are those of them that recorded what has the ticket of a step, or what the
+// job ended with.
 func accused(v ledger.View, job ledger.Digest, step uint16) (out []string) {
+	j, ok := ledger.JobOf(v, job)
+	if ok && step == j.ValuesStep() {
+		m, _ := ledger.ModelOf(v, j.Model)
+		for _, n := range nodesOf(v, job) {
+			if x, ok := ledger.ValuesOf(v, job, n); ok && m != nil && x.Digest() == m.Record {
+				out = append(out, n)
+			}
+		}
+		return out
+	}
+	if ok && step == j.ModelStep() {
+		for _, n := range nodesOf(v, job) {
+			if r, ok := ledger.ModelRecordOf(v, job, n); ok && r.Digest() == j.Last {
+				out = append(out, n)
+			}
+		}
+		return out
+	}
 	ticket, ok := ledger.TicketOf(v, job, step)
 	if !ok {
 		return nil

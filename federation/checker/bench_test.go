@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/commonseal/commonseal/federation/checker"
+	"github.com/commonseal/commonseal/federation/fedtest"
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/ledger"
 )
 
 // BenchmarkAuditStep audits a step of production size after the first, whose keys
@@ -52,4 +54,30 @@ func BenchmarkFraudProof(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(file)), "bytes")
 	b.ReportMetric(float64(head), "bytes-head")
+}
+
+// BenchmarkModelProof audits a model's record of production size whose values are
+// others than steps led to, the last of all that is looked at, and reports what its
+// fraud proof takes.
+func BenchmarkModelProof(b *testing.B) {
+	w := train(b, bring(b, he.Standard()), func(_ *fedtest.World, from string, body ledger.Body) ledger.Body {
+		if r, ok := body.(*ledger.ModelRecord); ok {
+			forged := *r
+			forged.Values[0] ^= 1
+			return &forged
+		}
+		return body
+	})
+	file, err := w.proof(b, steps+1)
+	must(b, err)
+	a := checker.NewAudit(w.job, w.profiles, w.node)
+	if err := a.Step(b.Context(), w.state, steps+1); !replay.IsWrong(err) {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := a.Step(b.Context(), w.state, steps+1); !replay.IsWrong(err) {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(file)), "bytes")
 }

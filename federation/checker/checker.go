@@ -1,6 +1,6 @@
 // Package checker holds training to what was recorded of it: it evaluates
-// recorded steps again, beside consensus, shows those that are wrong in a fraud
-// proof that verifies offline, and challenges them and votes on challenges.
+// recorded steps again, beside consensus, and what a job ended with, shows what is
+// wrong in a fraud proof that verifies offline, challenges it and votes on challenges.
 //
 // [Checker.Work] carries out what [federation.CheckerDuties] says and is all of
 // its initiative. It holds no key share and sees ciphertexts only.
@@ -169,7 +169,11 @@ func (c *Checker) found(ctx context.Context, v ledger.View, d federation.Check) 
 	}
 	err = c.audit.Step(ctx, v, d.Step)
 	record := store.Record{Key: "done/" + d.Key()}
+	var earlier *replay.EarlierError
 	switch {
+	case errors.As(err, &earlier) && earlier.Step < d.Step:
+		_, first := c.found(ctx, v, federation.Check{Job: d.Job, Step: earlier.Step})
+		return false, errors.Join(err, first) // what is wrong is that one
 	case replay.IsWrong(err):
 		c.Log.Warn("a recorded step is wrong", "cause", err.Error())
 		wrong, record.Key = true, "done/"+d.Wrong()

@@ -51,7 +51,7 @@ func Collect(state *tree.Snapshot, block Signed, job ledger.Digest, step uint16,
 		return err
 	}
 	accused(seen, job, step) // which the proof shows too
-	head := Fraud{Job: job, Step: step, Block: block.Block, Commit: block.Commit, Lists: *lists, Blobs: seen.list}
+	head := Fraud{Job: job, Step: step, Block: block.Block, Commit: block.Commit, Lists: checker.Recalled(), Blobs: seen.list}
 	if head.Entries, err = seen.entries(); err != nil {
 		return err
 	}

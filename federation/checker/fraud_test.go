@@ -19,7 +19,7 @@ import (
 func TestAuditHonest(t *testing.T) {
 	w := train(t, bring(t, hetest.Profiles(t)), nil)
 	a := checker.NewAudit(w.job, w.profiles, w.node)
-	for s := range uint16(steps + 1) {
+	for s := range uint16(steps + 2) { // the last is the model's record
 		if err := a.Step(t.Context(), w.View(), s); err != nil {
 			t.Errorf("step %d: %v", s, err)
 		}
@@ -27,15 +27,12 @@ func TestAuditHonest(t *testing.T) {
 			t.Errorf("a proof of step %d: %v", s, err)
 		}
 	}
-	if err := a.Model(t.Context(), w.View()); err != nil {
-		t.Errorf("the model: %v", err)
-	}
-	if err := a.Step(t.Context(), w.View(), steps+1); err == nil || replay.IsWrong(err) {
+	if err := a.Step(t.Context(), w.View(), steps+2); err == nil || replay.IsWrong(err) {
 		t.Errorf("a step that is none: %v", err)
 	}
 }
 
-// A model's record that is not what the last map left is found.
+// A model's record that is not what the last map left is found, and shown in a file.
 func TestAuditModel(t *testing.T) {
 	brought := bring(t, hetest.Profiles(t))
 	for name, spoil := range map[string]func(*ledger.ModelRecord){
@@ -43,6 +40,12 @@ func TestAuditModel(t *testing.T) {
 		"remainder":             func(r *ledger.ModelRecord) { r.Remainder[0] ^= 1 },
 		"values":                func(r *ledger.ModelRecord) { r.Values[0] ^= 1 },
 		"operation 0":           func(r *ledger.ModelRecord) { r.Ops[0][0] ^= 1 },
+		"no values": func(r *ledger.ModelRecord) {
+			r.Values, r.C1, r.Ops = ledger.Digest{}, ledger.Digest{}, nil
+		},
+		"share 0 is none": func(r *ledger.ModelRecord) {
+			r.Shares = append([]ledger.Digest{r.Ops[0]}, r.Shares[1:]...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := train(t, brought, func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
@@ -54,10 +57,18 @@ func TestAuditModel(t *testing.T) {
 				}
 				return b
 			})
-			err := checker.NewAudit(w.job, w.profiles, w.node).Model(t.Context(), w.View())
+			err := checker.NewAudit(w.job, w.profiles, w.node).Step(t.Context(), w.View(), steps+1)
 			if !replay.IsWrong(err) || !strings.Contains(err.Error(), name) {
 				t.Errorf("%v", err)
 			}
+			file, err := w.proof(t, steps+1)
+			must(t, err)
+			f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+			if err != nil || f.Step != steps+1 || !slices.Equal(f.Accused, nodes) || !strings.Contains(f.Detail, name) {
+				t.Errorf("%+v, %v", f, err)
+			}
+			t.Logf("%d bytes show: %s", len(file), f.Detail)
+			forgeries(t, w, file)
 		})
 	}
 }
@@ -87,6 +98,86 @@ func TestFraudProof(t *testing.T) {
 	}
 	forgeries(t, w, file)
 	flips(t, w, file)
+}
+
+// A round of comparing that both nodes altered is found, alone, and shown in a file:
+// products of updates, of two numbers of a pair, of one with itself, and of signs.
+func TestAuditRounds(t *testing.T) {
+	brought := bring(t, hetest.Profiles(t))
+	honest := trainComparing(t, brought, replay.CompareRounds, nil)
+	a := checker.NewAudit(honest.job, honest.profiles, honest.node)
+	for s := range uint16(steps + replay.CompareRounds + 2) {
+		if err := a.Step(t.Context(), honest.View(), s); err != nil {
+			t.Errorf("step %d: %v", s, err)
+		}
+	}
+	for _, round := range []uint16{1, 2, 3, replay.CompareRounds} {
+		w := trainComparing(t, brought, replay.CompareRounds, func(w *fedtest.World, from string, b ledger.Body) ledger.Body {
+			if r, ok := b.(*ledger.StepRecord); ok && r.Step == steps+round && slices.Contains(nodes, from) {
+				forged, err := w.AlterRecord(from, r)
+				must(t, err)
+				return forged
+			}
+			return b
+		})
+		a := checker.NewAudit(w.job, w.profiles, w.node)
+		for _, s := range []uint16{steps + round - 1, steps + round, steps + round + 1} {
+			if err := a.Step(t.Context(), w.View(), s); replay.IsWrong(err) != (s == steps+round) {
+				t.Errorf("round %d altered, step %d: %v", round, s, err)
+			}
+		}
+		file, err := w.proof(t, steps+round)
+		must(t, err)
+		f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+		if err != nil || f.Step != steps+round || !slices.Equal(f.Accused, nodes) || !strings.Contains(f.Detail, "input") {
+			t.Errorf("round %d: %+v, %v", round, f, err)
+		}
+		t.Logf("%d bytes show: %s", len(file), f.Detail)
+		if !testing.Short() {
+			forgeries(t, w, file)
+		}
+	}
+}
+
+// Copies that the bits do not open are found and shown, and a share that is none is
+// held against the record that goes on from it, not against a later one.
+func TestAuditCopies(t *testing.T) {
+	w := trainComparing(t, bring(t, hetest.Profiles(t)), replay.CompareRounds, func(_ *fedtest.World, from string, b ledger.Body) ledger.Body {
+		if r, ok := b.(*ledger.ModelRecord); ok {
+			forged := *r
+			forged.Copies = []ledger.Pair{{First: 0, Second: 1}}
+			return &forged
+		}
+		return b
+	})
+	const model = steps + replay.CompareRounds + 1
+	file, err := w.proof(t, model)
+	must(t, err)
+	f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+	if err != nil || f.Step != model || !slices.Equal(f.Accused, nodes) || !strings.Contains(f.Detail, "copies") {
+		t.Errorf("%+v, %v", f, err)
+	}
+	forgeries(t, w, file)
+
+	_, next, err := replay.Ticketed(w.View(), w.job, steps+1)
+	must(t, err)
+	from := checker.Sources(t.Context(), w.state, w.job, w.profiles, w.node)
+	honest := from.Blob
+	from.Blob = func(d ledger.Digest) ([]byte, error) {
+		if d == next.Shares[1] {
+			return []byte("no share"), nil
+		}
+		return honest(d)
+	}
+	c, err := replay.NewChecker(w.job, from)
+	must(t, err)
+	var earlier *replay.EarlierError
+	if err := c.Check(model); !errors.As(err, &earlier) || earlier.Step != steps+1 || replay.IsWrong(err) {
+		t.Errorf("the model's record, after a share that is none: %v", err)
+	}
+	if err := c.Check(steps + 1); !replay.IsWrong(err) {
+		t.Errorf("the record that goes on from it: %v", err)
+	}
 }
 
 // open takes a file apart; shut puts it together.
@@ -148,9 +239,24 @@ func forgeries(t *testing.T, w *trained, file []byte) {
 		"other signatures":      func(h *checker.Fraud) { h.Commit[0] ^= 1 },
 		"another CRS":           func(h *checker.Fraud) { h.Lists.Base.CRS[0] ^= 1 },
 		"another CRS of a set":  func(h *checker.Fraud) { h.Lists.Set.CRS[0] ^= 1 },
-		"another key":           func(h *checker.Fraud) { h.Lists.Set.Parts[0][0] ^= 1 },
-		"keys in another order": func(h *checker.Fraud) { p := h.Lists.Set.Parts; p[0], p[1] = p[1], p[0] },
-		"a key too few":         func(h *checker.Fraud) { h.Lists.Base.Parts = h.Lists.Base.Parts[1:] },
+		"another key":           func(h *checker.Fraud) { h.Lists.Base.Parts[0][0] ^= 1 },
+		"keys in another order": func(h *checker.Fraud) { p := h.Lists.Base.Parts; p[0], p[1] = p[1], p[0] },
+		"a key more of a set":   func(h *checker.Fraud) { h.Lists.Set.Parts = append(h.Lists.Set.Parts, ledger.Digest{1}) },
+		"another key of a set": func(h *checker.Fraud) {
+			if p := h.Lists.Set.Parts; len(p) > 0 {
+				p[0][0] ^= 1
+			} else {
+				h.Lists.Set.CRS = h.Lists.Base.CRS
+			}
+		},
+		"keys of a set in another order": func(h *checker.Fraud) {
+			if p := h.Lists.Set.Parts; len(p) > 1 {
+				p[0], p[1] = p[1], p[0]
+			} else {
+				h.Lists.Set = h.Lists.Base
+			}
+		},
+		"a key too few": func(h *checker.Fraud) { h.Lists.Base.Parts = h.Lists.Base.Parts[1:] },
 		"an entry more": func(h *checker.Fraud) {
 			k := ledger.GenesisKey()
 			value, proof, err := w.state.Prove(k)

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/commonseal/commonseal/federation/replay"
 	"github.com/commonseal/commonseal/he"
+	"github.com/commonseal/commonseal/he/multiparty"
 	"github.com/commonseal/commonseal/ledger"
 	"github.com/commonseal/commonseal/ledger/tree"
 )
@@ -79,11 +81,16 @@ func verifyFraud(file io.ReaderAt, size int64, profiles he.Profiles, signed func
 		return nil, ErrRight
 	case !errors.As(err, &wrong):
 		return nil, err
-	case p.unused() || blobs.unused():
+	case p.unused() || blobs.unused() || !sameList(c.Recalled().Set, head.Lists.Set):
 		return nil, errors.New("it has more than the check reads")
 	}
 	return &Finding{Job: head.Job, Step: head.Step, Detail: wrong.Detail, Accused: recorders,
 		Height: block.Height, Time: block.Time, Bytes: size - at}, nil
+}
+
+// sameList says whether two lists of keys are the same.
+func sameList(a, b multiparty.KeyList) bool {
+	return a.CRS == b.CRS && slices.Equal(a.Parts, b.Parts)
 }
 
 // readHead decodes the head, and says where the blobs begin.

@@ -91,13 +91,19 @@ func bring(tb testing.TB, profiles he.Profiles) *fedtest.World {
 // nodes record what forge says; nil: what they should.
 func train(tb testing.TB, from *fedtest.World, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
 	tb.Helper()
+	return trainComparing(tb, from, 0, forge)
+}
+
+// trainComparing does so with rounds of comparing companies.
+func trainComparing(tb testing.TB, from *fedtest.World, rounds uint8, forge func(w *fedtest.World, from string, b ledger.Body) ledger.Body) *trained {
+	tb.Helper()
 	ctx := context.Background()
 	w, err := from.Branch(0, false)
 	must(tb, err)
 	if forge != nil {
 		w.Forge = func(from string, b ledger.Body) ledger.Body { return forge(w, from, b) }
 	}
-	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Nodes: nodes, Quorum: 2}
+	open := &ledger.OpenJob{Task: ledger.TaskID(w.Genesis.Chain, "churn"), Algorithm: ledger.Logistic, Steps: steps, LearningRate: replay.FixedRate(0.5), Valued: []uint16{2}, Rounds: rounds, Nodes: nodes, Quorum: 2}
 	must(tb, w.Record(ctx, "peer", open))
 	out := &trained{World: w, profiles: w.Profiles, job: ledger.JobID("peer", open)}
 	must(tb, w.Until(ctx, 8000, func(v ledger.View) bool {

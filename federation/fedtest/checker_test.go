@@ -68,17 +68,18 @@ func colludingNodes(t *testing.T, w *World) {
 	}
 	must(t, w.Until(ctx, 8000, func(ledger.View) bool { m := model(); return m != nil && m.Served() && len(m.Opened) > 0 }))
 	for seed := range uint64(4) { // messages are lost and checkers crash in all but the first
-		foundOut(t, branch(t, w, seed, seed > 0), job)
+		foundOut(t, branch(t, w, seed, seed > 0), job, 2)
 	}
 }
 
-// foundOut has checkers find an altered step 2.
-func foundOut(t *testing.T, w *World, job ledger.Digest) {
+// foundOut has checkers find an altered step, and none but that.
+func foundOut(t *testing.T, w *World, job ledger.Digest, step uint16) {
+	t.Helper()
 	must(t, w.Until(context.Background(), 8000, func(v ledger.View) bool {
-		x, ok := ledger.ChallengeOf(v, job, 2)
+		x, ok := ledger.ChallengeOf(v, job, step)
 		return ok && x.Decided != ledger.Undecided
 	}))
-	x, _ := ledger.ChallengeOf(w.View(), job, 2)
+	x, _ := ledger.ChallengeOf(w.View(), job, step)
 	if x.Decided != ledger.Upheld || len(ledger.Challenges(w.View())) != 1 {
 		t.Fatalf("seed %d: challenges %+v", w.Seed, ledger.Challenges(w.View()))
 	}

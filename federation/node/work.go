@@ -126,14 +126,24 @@ func (n *Node) round(ctx context.Context, v ledger.View, w *work, step uint16) (
 
 // said are the blobs of all parties' posts of a step, by digest, in roster order.
 func (n *Node) said(v ledger.View, w *work, kind ledger.PostKind, step uint16) ([]ledger.Digest, error) {
+	posts, err := n.posted(v, w, kind, step)
 	var out []ledger.Digest
+	for _, p := range posts {
+		out = append(out, p.Blob)
+	}
+	return out, err
+}
+
+// posted are all companies' posts of their shares of a step, in roster order.
+func (n *Node) posted(v ledger.View, w *work, kind ledger.PostKind, step uint16) ([]ledger.Post, error) {
+	var out []ledger.Post
 	for _, party := range w.job.Roster.Parties {
 		m, _ := ledger.MemberOf(v, party)
 		p, ok := n.posts.get(ledger.Post{Scope: w.job.ID, Kind: kind, Step: step, Sender: m.Signing})
 		if !ok {
 			return nil, fmt.Errorf("the share of %s is not here", party)
 		}
-		out = append(out, p.Blob)
+		out = append(out, p)
 	}
 	return out, nil
 }
@@ -353,37 +363,24 @@ func (n *Node) openValues(ctx context.Context, v ledger.View, d federation.OpenV
 	if !ok {
 		return errors.New("the release has no ticket")
 	}
-	b, err := n.blob(ctx, v)(m.Values)
-	if err != nil {
-		return err
-	}
-	values, err := w.job.ParseValues(b)
-	if err != nil {
-		return err
-	}
-	release, err := w.job.Release(ticket, values, m.Copies)
+	sum, err := n.blob(ctx, v)(m.Values)
 	if err != nil {
 		return err
 	}
 	record := &ledger.Values{Job: j.ID}
-	if record.Shares, err = n.said(v, w, ledger.PostOpening, j.Step); err != nil {
-		return err
-	}
-	blobs, err := n.shares(ctx, v, record.Shares)
+	posts, err := n.posted(v, w, ledger.PostOpening, j.Step)
 	if err != nil {
 		return err
 	}
-	shares := make([]*multiparty.SwitchShare, len(blobs))
-	for i, b := range blobs {
-		if shares[i], err = release.ParseShare(b); err != nil {
-			return fmt.Errorf("opening of %s: %w", w.job.Roster.Parties[i], err)
+	shares := make([][]byte, len(posts))
+	for i, p := range posts {
+		record.Shares = append(record.Shares, p.Append(nil))
+		if shares[i], err = n.blob(ctx, v)(p.Blob); err != nil {
+			return err
 		}
 	}
-	switched, err := release.Finish(shares)
-	if err != nil {
+	if record.Values, err = w.job.Open(ticket, sum, m.Copies, shares); err != nil {
 		return err
 	}
-	receiver, _ := w.job.Receiver()
-	record.Values = ledger.Coarse(w.job.Opened(release.Open(receiver, switched), m.Copies), w.job.Roster.N())
 	return n.submit(ctx, record)
 }

@@ -21,8 +21,8 @@ type Sources struct {
 	Lists *Lists
 }
 
-// A Checker evaluates recorded steps of one job again: an auditor's, and that of
-// who decides a challenge. It keeps the task's keys and contributions and is used
+// A Checker evaluates recorded steps of one job again, and the model's record as the
+// step after the last: an auditor's, and that of who decides a challenge. It keeps the task's keys and contributions and is used
 // by one goroutine.
 type Checker struct {
 	Sources
@@ -32,6 +32,7 @@ type Checker struct {
 	public *Keys                            // roster and public key
 	ev     *Evaluator                       // nil until a gradient is evaluated
 	rows   map[ledger.ContributionKind]bool // that ev has
+	set    bool                             // the list of the key set was read
 }
 
 // A WrongError says that a step was not computed as it was recorded.
@@ -44,6 +45,18 @@ type WrongError struct {
 // Error is the detail.
 func (e *WrongError) Error() string {
 	return fmt.Sprintf("step %d of job %x is wrong: %s", e.Step, e.Job[:6], e.Detail)
+}
+
+// An EarlierError says that a step cannot be checked for what was recorded of one
+// before it, which is to be checked first. It shows neither wrong.
+type EarlierError struct {
+	Step   uint16 // the one before it
+	Detail string
+}
+
+// Error is the detail.
+func (e *EarlierError) Error() string {
+	return fmt.Sprintf("step %d is to be checked first: %s", e.Step, e.Detail)
 }
 
 // NewChecker checks steps of a job.
@@ -60,13 +73,21 @@ func NewChecker(id ledger.Digest, from Sources) (*Checker, error) {
 }
 
 // Check evaluates a step that has a ticket again, and compares every digest of
-// its record. It returns a [*WrongError] if one differs. Any other error says that
-// the step cannot be checked, which proves nothing: a blob is at no node, or the
+// its record; [ledger.Job.ModelStep] is the model's record of a job that is done, and
+// [ledger.Job.ValuesStep] what was opened of its values. It
+// returns a [*WrongError] if one differs. Any other error says that the step cannot
+// be checked, which proves nothing: a blob is at no node, or, an [*EarlierError], a
 // step before is not what its own record says.
 //
 // It reads what it needs and no more, cheapest first: two checks of one step that
 // find the same read the same.
 func (c *Checker) Check(step uint16) error {
+	switch step {
+	case c.job.ModelStep():
+		return c.model()
+	case c.job.ValuesStep():
+		return c.opened()
+	}
 	_, record, err := Ticketed(c.View, c.job.ID, step)
 	if err != nil {
 		return err
@@ -88,6 +109,9 @@ func (c *Checker) Check(step uint16) error {
 	return c.compare(record, again)
 }
 
+// wrongOf makes errors of what is wrong with a step.
+type wrongOf = func(format string, args ...any) error
+
 // Evaluation is the evaluation of a step after the start and nothing else, of what
 // is read before it: what a check costs is to be compared with.
 func (c *Checker) Evaluation(step uint16) (func() error, error) {
@@ -105,8 +129,12 @@ func (c *Checker) Evaluation(step uint16) (func() error, error) {
 	}, err
 }
 
-// evaluation reads what a step is evaluated on.
+// evaluation reads what a step is evaluated on. A round of comparing, which needs no
+// more than what steps before left, reads while it evaluates.
 func (c *Checker) evaluation(record *ledger.StepRecord) (func() (Step, error), error) {
+	if record.Step > c.job.Steps {
+		return func() (Step, error) { return c.round(record) }, nil
+	}
 	left, err := c.carried(record)
 	if err != nil {
 		return nil, err
@@ -142,6 +170,7 @@ func (c *Checker) prepare(step uint16) (err error) {
 	if c.ev == nil {
 		keys := c.public
 		if c.Lists != nil {
+			c.set = true
 			if keys, err = RecallKeys(c.View, c.task, c.Profiles, *c.Lists, c.Blob); err != nil {
 				return err
 			}
@@ -164,6 +193,18 @@ func (c *Checker) prepare(step uint16) (err error) {
 	return nil
 }
 
+// Recalled are those of the lists of keys that checks so far have read: the key
+// set's, which names rotations, only if a gradient was evaluated.
+func (c *Checker) Recalled() Lists {
+	switch {
+	case c.Lists == nil:
+		return Lists{}
+	case !c.set:
+		return Lists{Base: c.Lists.Base}
+	}
+	return *c.Lists
+}
+
 // carried is what the step before left: what its ticketed inputs and the shares
 // that this record names come to, which is what the record goes on from.
 func (c *Checker) carried(record *ledger.StepRecord) ([]*he.Ciphertext, error) {
@@ -183,7 +224,7 @@ func (c *Checker) carried(record *ledger.StepRecord) ([]*he.Ciphertext, error) {
 }
 
 // added is what shares of a step's map come to, on its ticketed inputs.
-func (c *Checker) added(step uint16, named []ledger.Digest, wrong func(string, ...any) error) ([]*he.Ciphertext, []*big.Int, error) {
+func (c *Checker) added(step uint16, named []ledger.Digest, wrong wrongOf) ([]*he.Ciphertext, []*big.Int, error) {
 	ticket, said, err := Ticketed(c.View, c.job.ID, step)
 	if err != nil {
 		return nil, nil, err

@@ -108,6 +108,16 @@ func RecallKeys(v ledger.View, t *ledger.Task, profiles he.Profiles, lists Lists
 	return k, err
 }
 
+// RecallProducts are the keys that products under one profile take, from their list
+// and parts of it: no rotations.
+func RecallProducts(v ledger.View, t *ledger.Task, profiles he.Profiles, lists Lists, part Blobs, profile *he.Profile) (*he.EvaluationKeys, error) {
+	base, _, err := recallBase(v, t, profiles, lists, part, profile)
+	if err != nil {
+		return nil, err
+	}
+	return base.EvaluationKeys(profile), nil
+}
+
 func recallBase(v ledger.View, t *ledger.Task, profiles he.Profiles, lists Lists, part Blobs, circuits ...*he.Profile) (*multiparty.Observer, multiparty.Plan, error) {
 	e, plan, err := ceremonies(v, t, profiles)
 	if err != nil {

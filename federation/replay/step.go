@@ -39,6 +39,18 @@ func NewEvaluator(job *Job, public *he.PublicKey, train, release *he.EvaluationK
 	return e, nil
 }
 
+// newComparing evaluates rounds of comparing under the train keys and nothing else:
+// those need no rotation.
+func newComparing(job *Job, train *he.EvaluationKeys) *Evaluator {
+	return &Evaluator{job: job, compare: circuit.NewComparer(train)}
+}
+
+// newValuing evaluates values, and the bits that are opened, under the release keys
+// and nothing else.
+func newValuing(job *Job, release *he.EvaluationKeys) *Evaluator {
+	return &Evaluator{job: job, values: circuit.NewValuer(release)}
+}
+
 // Contribute takes in a pooled company's blocks, by the digests of its
 // manifest.
 func (e *Evaluator) Contribute(use ledger.ContributionKind, company int, blocks [][]ledger.Digest, blob func(ledger.Digest) ([]byte, error)) error {

@@ -16,6 +16,10 @@ import (
 // and compute again: docs/payouts.py does, without this code. Numbers named Q32
 // there are whole: the number times 2^32. Parts are in millionths.
 type Epoch struct {
+	// Name is the task's. The ledger makes Task of it and of the chain's name, so the
+	// record, which has Task, holds both.
+	Name string `json:"name"`
+
 	Chain      string            `json:"chain"`
 	Epoch      uint64            `json:"epoch"`
 	Task       string            `json:"task"`
@@ -91,9 +95,13 @@ type Payout struct {
 	Owed      uint64 `json:"owed"`
 }
 
-// NewEpoch is a settlement as a file, and what everybody got, which is computed
-// again. The error is a settlement that does not follow from its inputs.
-func NewEpoch(chain string, st *ledger.Settlement) (Epoch, error) {
+// NewEpoch is a settlement of a chain's task as a file, and what everybody got, which
+// is computed again. The error is a settlement of another chain or task, or one that
+// does not follow from its inputs.
+func NewEpoch(chain, task string, st *ledger.Settlement) (Epoch, error) {
+	if ledger.TaskID(chain, task) != st.Task {
+		return Epoch{}, fmt.Errorf("%w: its record is of task %x, which is not %q of chain %q", ErrEpoch, st.Task[:6], task, chain)
+	}
 	again, payouts, err := st.Recompute()
 	if err != nil {
 		return Epoch{}, err
@@ -101,7 +109,7 @@ func NewEpoch(chain string, st *ledger.Settlement) (Epoch, error) {
 	if !bytes.Equal(again.Append(nil), st.Append(nil)) {
 		return Epoch{}, fmt.Errorf("the settlement of epoch %d of task %x does not follow from its inputs", st.Epoch, st.Task[:6])
 	}
-	out := Epoch{Chain: chain, Epoch: st.Epoch, Task: hexOf(st.Task), Pot: st.Pot, Roster: st.Roster, Owners: st.Owners, Evaluators: st.Evaluators, Order: st.Order, Escrows: st.Escrows,
+	out := Epoch{Name: task, Chain: chain, Epoch: st.Epoch, Task: hexOf(st.Task), Pot: st.Pot, Roster: st.Roster, Owners: st.Owners, Evaluators: st.Evaluators, Order: st.Order, Escrows: st.Escrows,
 		Operators: st.Operators, Paid: Paid(st.Paid), Payouts: map[string]Payout{}, Record: hex.EncodeToString(st.Append(nil)),
 		Rules: st.Money}
 	for _, c := range st.Companies {
@@ -154,7 +162,7 @@ func ParseEpoch(b []byte) (Epoch, *ledger.Settlement, error) {
 	if err != nil {
 		return Epoch{}, nil, fmt.Errorf("%w: %w", ErrEpoch, err)
 	}
-	again, err := NewEpoch(e.Chain, &st)
+	again, err := NewEpoch(e.Chain, e.Name, &st)
 	if err != nil {
 		return Epoch{}, nil, err
 	}

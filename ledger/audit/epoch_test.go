@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
 	r := rand.New(rand.NewPCG(seed, 2))
 	some := func(values ...uint32) uint32 { return values[r.IntN(len(values))] }
 	roster := []string{"ann", "bob", "cal", "dan", "eve"}[:2+r.IntN(4)]
-	st := &ledger.Settlement{Epoch: seed, Task: ledger.Digest{1}, Pot: r.Uint64N(1 << (1 + r.IntN(50))), Roster: roster, Operators: []string{"north", "south", "v1"},
+	st := &ledger.Settlement{Epoch: seed, Task: ledger.TaskID("chain", "loans"), Pot: r.Uint64N(1 << (1 + r.IntN(50))), Roster: roster, Operators: []string{"north", "south", "v1"},
 		Money: ledger.Money{Cut: some(0, 180_000, ledger.Million), Evaluate: some(0, 333_333, 500_000, ledger.Million), Provide: some(0, 500_000, ledger.Million),
 			Penalty: some(0, 500_000, ledger.Million), Smoothing: some(0, 100_000, ledger.Million), Cap: some(0, 300_000, 490_000)}}
 	st.Evaluators = roster[r.IntN(len(roster)):]
@@ -65,7 +66,7 @@ func anySettlement(tb testing.TB, seed uint64) *ledger.Settlement {
 
 func exported(tb testing.TB, seed uint64) []byte {
 	tb.Helper()
-	e, err := NewEpoch("chain", anySettlement(tb, seed))
+	e, err := NewEpoch("chain", "loans", anySettlement(tb, seed))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -76,8 +77,8 @@ func exported(tb testing.TB, seed uint64) []byte {
 	return b
 }
 
-// What is exported is read back; with any one bit of it flipped it is not, except
-// in the name of the chain, which is for who knows the chain.
+// What is exported is read back; with any one bit of it flipped it is not, be it in
+// the name of the chain.
 func TestEpochIsReadBack(t *testing.T) {
 	b := exported(t, 1)
 	e, _, err := ParseEpoch(b)
@@ -89,8 +90,20 @@ func TestEpochIsReadBack(t *testing.T) {
 		at, bit := r.IntN(len(b)), r.IntN(8)
 		wrong := bytes.Clone(b)
 		wrong[at] ^= 1 << bit
-		if e, _, err := ParseEpoch(wrong); err == nil && e.Chain == "chain" {
+		if _, _, err := ParseEpoch(wrong); err == nil {
 			t.Fatalf("bit %d of byte %d flipped, and nobody noticed", bit, at)
+		}
+	}
+}
+
+// An epoch that is said to be of another chain or task is refused, with everything
+// in it as it was.
+func TestEpochOfAnotherChain(t *testing.T) {
+	b := exported(t, 1)
+	for old, other := range map[string]string{`"chain": "chain"`: `"chain": "other"`, `"name": "loans"`: `"name": "Loans"`} {
+		wrong := bytes.Replace(b, []byte(old), []byte(other), 1)
+		if _, _, err := ParseEpoch(wrong); !errors.Is(err, ErrEpoch) || bytes.Equal(wrong, b) {
+			t.Errorf("with %s: %v", other, err)
 		}
 	}
 }
@@ -99,7 +112,7 @@ func TestEpochIsReadBack(t *testing.T) {
 func TestEpochThatDoesNotFollow(t *testing.T) {
 	st := anySettlement(t, 1)
 	st.Companies[0].Dividend++
-	if _, err := NewEpoch("chain", st); err == nil {
+	if _, err := NewEpoch("chain", "loans", st); err == nil {
 		t.Error("a dividend that nobody earned was exported")
 	}
 }

@@ -29,6 +29,7 @@ type Replay struct {
 	out     ledger.Outcome // of it
 	sum     Summary
 	expect  *Point // a block that somebody trusts, until it came
+	growth  *growth
 }
 
 // A Summary is what a replay has seen.
@@ -107,6 +108,9 @@ func (r *Replay) Block(block, commit []byte) error {
 	if err := ledger.Supported(r.state.View(), b.Height, ledger.Protocol); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
+	if err := r.mark(b, signed); err != nil {
+		return err
+	}
 	in := content(b)
 	out := ledger.Apply(flatView{r.flat, r.state.View()}, in)
 	root, err := r.state.Stage(b.Height, out)
@@ -115,6 +119,9 @@ func (r *Replay) Block(block, commit []byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("audit: block %d: %w", b.Height, err)
+	}
+	if r.growth != nil {
+		r.growth.log.Append(out.Leaves)
 	}
 	r.write(out.Writes)
 	r.powers[b.Height%3] = ledger.Powers(r.state.View())

@@ -26,8 +26,9 @@ type stash struct {
 // TestTamper flips single bits of everything that is kept of a chain that a
 // validator made: its blocks and commits, as the archive has them, with the lengths
 // and the genesis between; receipts of transactions and of records, of presence and
-// of absence; checkpoints; blobs and what a store notes beside them. Every flip must
-// be found by what the audit commands call.
+// of absence; checkpoints; what shows that the log grew; blobs and what a store notes
+// beside them; and of exported epochs, a fifth of all flips. Every flip must be found
+// by what the audit commands call.
 //
 // A flip in block h of an archive is looked for in block h alone: the bytes before it
 // are those of the archive that was accepted, so an audit of the whole file comes to
@@ -42,8 +43,9 @@ func TestTamper(t *testing.T) {
 	blobs := newBlobs(t)
 	f := newLive(t, consortium(1)).task().contribute(blobs.manifest).admit(12)
 	archive := archived(t, f)
-	things := append(receipts(t, f), checkpoints(t, f)...)
-	kinds := [][]stash{{archive}, {archive}, things, blobs.stashes}
+	things := append(append(receipts(t, f), checkpoints(t, f)...), growths(t, f)...)
+	epochs := epochFiles(t)
+	kinds := [][]stash{{archive}, {archive}, things, blobs.stashes, epochs}
 	random := rand.New(rand.NewPCG(seed, 0))
 	found := 0
 	for i := range flips {
@@ -58,13 +60,14 @@ func TestTamper(t *testing.T) {
 			continue
 		}
 		found++
-		if i%4 == 0 && i/4 < wholes {
+		if n := len(kinds); i%n == 0 && i/n < wholes {
 			if err := replayFile(flipped); err == nil {
 				t.Errorf("flip %d is found in its block and not in the whole file", i)
 			}
 		}
 	}
-	t.Logf("seed %d: %d of %d flips found, in %d blocks, %d receipts and checkpoints, %d blobs: %d bytes", seed, found, flips, f.height(), len(things), len(blobs.stashes), total(kinds))
+	t.Logf("seed %d: %d of %d flips found, in %d blocks, %d receipts and checkpoints, %d blobs, %d epochs: %d bytes",
+		seed, found, flips, f.height(), len(things), len(blobs.stashes), len(epochs), total(kinds))
 }
 
 func total(kinds [][]stash) (n int) {
@@ -197,6 +200,44 @@ func checkpoints(t *testing.T, f *fabric) (out []stash) {
 		}
 		out = append(out, stash{fmt.Sprint("checkpoint ", height), b, func(b []byte, _ int) error {
 			_, err := OpenCheckpoint(b, trusted.Point())
+			return err
+		}})
+	}
+	return out
+}
+
+// growths are receipts of how the log of an archived chain grew.
+func growths(t *testing.T, f *fabric) (out []stash) {
+	t.Helper()
+	at := func(height int64) Point {
+		trusted, err := FetchHeader(t.Context(), f.door("v1"), f.genesis.Chain, height)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trusted.Point()
+	}
+	last := at(f.height())
+	for height := int64(1); height < f.height(); height += 7 {
+		earlier := at(height)
+		b, err := grownReceipt(t, f, earlier, last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, stash{fmt.Sprint("the growth from block ", height), b, func(b []byte, _ int) error {
+			_, err := VerifyGrowthReceipt(b, Points{earlier, last})
+			return err
+		}})
+	}
+	return out
+}
+
+// epochFiles are exported epochs. They are checked as audit payouts does, which knows
+// no genesis.
+func epochFiles(t *testing.T) (out []stash) {
+	t.Helper()
+	for seed := range uint64(20) {
+		out = append(out, stash{fmt.Sprint("exported epoch ", seed), exported(t, seed), func(b []byte, _ int) error {
+			_, _, err := ParseEpoch(b)
 			return err
 		}})
 	}

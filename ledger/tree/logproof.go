@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
@@ -73,6 +74,56 @@ func (p *GrowthProof) Verify(from, to Head) error {
 		return fmt.Errorf("verify growth from %d to %d leaves: %w", p.From, p.To, short(err))
 	}
 	return nil
+}
+
+// A LeafHashes is the hashes of all leaves of a log: 32 bytes a leaf, for who has
+// executed a chain and no [Tree].
+type LeafHashes struct{ all [][]byte }
+
+// Append adds leaves behind the others.
+func (l *LeafHashes) Append(leaves [][]byte) {
+	for _, leaf := range leaves {
+		l.all = append(l.all, rfc6962.DefaultHasher.HashLeaf(leaf))
+	}
+}
+
+// ProveGrowth is as [Tree.ProveGrowth].
+func (l *LeafHashes) ProveGrowth(from, to uint64) ([]byte, error) {
+	p := GrowthProof{From: from, To: to}
+	nodes, err := proof.Consistency(from, to)
+	if err == nil && to > uint64(len(l.all)) {
+		err = fmt.Errorf("the log has %d leaves", len(l.all))
+	}
+	var path [][]byte
+	for _, id := range nodes.IDs {
+		if err == nil {
+			var hash []byte
+			hash, err = l.node(id)
+			path = append(path, hash)
+		}
+	}
+	if err == nil {
+		path, err = nodes.Rehash(path, rfc6962.DefaultHasher.HashChildren)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prove growth from %d to %d leaves: %w", from, to, err)
+	}
+	for _, hash := range path {
+		p.path = append(p.path, ledger.Digest(hash))
+	}
+	return p.Append(nil), nil
+}
+
+// node is the hash of a whole tree of leaves.
+func (l *LeafHashes) node(id compact.NodeID) ([]byte, error) {
+	first, after := id.Coverage()
+	below := ranges().NewEmptyRange(0)
+	for _, hash := range l.all[first:after] {
+		if err := below.Append(hash, nil); err != nil {
+			return nil, err
+		}
+	}
+	return below.GetRootHash(nil)
 }
 
 // short leaves out the two roots, which the error prints as lists of bytes.

@@ -13,7 +13,7 @@ import (
 	"github.com/commonseal/commonseal/ledger"
 )
 
-// A Memory is a [Tree] without a disk and without proofs: the state after the last
+// A Memory is a [Tree] without a disk and without proofs of its state: the state after the last
 // block, the size of the log, and their root, which is the one a Tree comes to. It
 // is for who executes a chain once, from its genesis; a second implementation of
 // the state tree, so that an auditor does not depend on the validators'. The zero
@@ -50,6 +50,19 @@ func (m *Memory) Leaves() uint64 {
 		return 0
 	}
 	return m.last.log.End()
+}
+
+// ProveHead proves the head of the log under the root; see [HeadProof].
+func (m *Memory) ProveHead() ([]byte, error) {
+	if !m.begun {
+		return nil, errors.New("prove the log's head: there is no genesis yet")
+	}
+	head, err := headOf(m.last.log)
+	if err != nil {
+		return nil, fmt.Errorf("prove the log's head: %w", err)
+	}
+	p := HeadProof{Log: head, State: m.last.root.digest()}
+	return p.Append(nil), nil
 }
 
 // View is the state after the last committed block.

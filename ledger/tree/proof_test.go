@@ -130,6 +130,11 @@ func TestLogProofs(t *testing.T) {
 		if err := verifyGrowth(old, head, growth); err != nil {
 			rt.Fatal(err)
 		}
+		var hashed LeafHashes
+		hashed.Append(m.leaves)
+		if again, err := hashed.ProveGrowth(from, to); err != nil || !bytes.Equal(again, growth) {
+			rt.Fatalf("growth from %d to %d by the hashes of leaves: %x, %v, want %x", from, to, again, err, growth)
+		}
 		everyFlip(rt, growth, func(b []byte) error { return verifyGrowth(old, head, b) })
 		everyFlip(rt, old.append(nil), func(b []byte) error { return verifyGrowth(parseHead(b), head, growth) })
 		if from > 0 { // anything grows out of nothing

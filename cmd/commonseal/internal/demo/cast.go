@@ -97,7 +97,11 @@ func (r *run) found(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if err := os.WriteFile(r.path("consortium.yaml"), []byte(consortium), 0o600); err != nil {
+	rules := consortium
+	if r.Rewards {
+		rules += money
+	}
+	if err := os.WriteFile(r.path("consortium.yaml"), []byte(rules), 0o600); err != nil {
 		return err
 	}
 	args := []string{"found", r.path("consortium.yaml"), "--out", r.path("founded")}

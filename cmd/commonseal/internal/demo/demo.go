@@ -28,6 +28,7 @@ type Options struct {
 	Companies int    // 2 to 32
 	Local     int    // of them keep their rows at home
 	Steps     int
+	Rewards   bool // with money: the model is ranked and a pot is paid
 	Keep      bool // goes on until the context ends, and leaves the folder
 }
 
@@ -90,10 +91,11 @@ func Run(ctx context.Context, o Options, progress Progress, shown func(*Report) 
 // show is the demonstration, phase by phase. follow begins to follow the ledger,
 // once there is one.
 func (r *run) show(ctx context.Context, follow func()) error {
-	for _, phase := range []struct {
+	type phase struct {
 		name string
 		do   func(ctx context.Context) error
-	}{
+	}
+	phases := []phase{
 		{"homes", r.found},
 		{"processes", r.start},
 		{"keys", func(ctx context.Context) error {
@@ -104,7 +106,11 @@ func (r *run) show(ctx context.Context, follow func()) error {
 		{"training", r.train},
 		{"answers", r.ask},
 		{"audit", r.audit},
-	} {
+	}
+	if r.Rewards {
+		phases = append(phases, phase{"rewards", r.reward})
+	}
+	for _, phase := range phases {
 		start := time.Now()
 		if err := phase.do(ctx); err != nil {
 			return err

@@ -14,11 +14,12 @@ type Report struct {
 	Steps        int     `json:"steps"`
 	LearningRate float64 `json:"learning_rate"`
 
-	Trained Trained `json:"trained"`
-	Answers Answers `json:"answers"`
-	Usage   []Usage `json:"usage"`
-	Receipt string  `json:"receipt"` // what verifying it said
-	Forged  string  `json:"forged"`  // why one with a bit flipped was refused
+	Trained Trained  `json:"trained"`
+	Answers Answers  `json:"answers"`
+	Usage   []Usage  `json:"usage"`
+	Rewards *Rewards `json:"rewards,omitempty"` // nil: without money
+	Receipt string   `json:"receipt"`           // what verifying it said
+	Forged  string   `json:"forged"`            // why one with a bit flipped was refused
 
 	// Computed in the clear, from the files that were dealt out.
 	AUCTwin      float64   `json:"auc_twin"`      // same polynomial and steps

@@ -17,6 +17,7 @@ func (r *Report) Write(w io.Writer) error {
 	r.writeCompanies(&b)
 	r.writeTogether(&b)
 	r.writeSeen(&b)
+	r.writeRewards(&b)
 	r.writeCost(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -124,6 +125,11 @@ It goes on until Ctrl-C; the folder %[2]s stays. In another terminal:
   commonseal audit receipt %[4]s.receipt --genesis founded/genesis.json
   tail -f logs/%[4]s.log
 `, program, r.Folder, r.Label, company(0, r.Companies))
+	if err == nil && r.Rewards != nil {
+		_, err = fmt.Fprintf(w, `  commonseal reward explain %[1]s --epoch %[2]d --home %[1]s
+  commonseal audit payouts --home %[1]s --export epochs
+`, company(0, r.Companies), r.Rewards.Epoch)
+	}
 	return err
 }
 

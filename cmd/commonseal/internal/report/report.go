@@ -56,17 +56,19 @@ type Contribution struct {
 	Bytes   uint64 `json:"bytes"` // of ciphertexts; 0 of rows that stay at home
 }
 
-// A Job is a training run, and the chance of what its checks would miss.
+// A Job is a training run, and the chance of what its checks would miss: of steps.
+// The model's record has none where anything is sampled.
 type Job struct {
 	ID       string    `json:"job"`
 	Task     string    `json:"task"`
 	Peer     string    `json:"peer"`
 	State    string    `json:"state"`
-	Steps    uint16    `json:"steps"`
+	Steps    uint16    `json:"steps"` // rounds that compare companies included
 	Recorded uint16    `json:"recorded_steps"`
 	Model    string    `json:"model,omitempty"`
 	Refuted  bool      `json:"refuted"`
 	Sampled  []uint16  `json:"sampled_steps"`
+	Checked  bool      `json:"model_record_checked"` // whatever is sampled
 	Survives []Chances `json:"survives"`
 }
 
@@ -129,7 +131,7 @@ func Of(v ledger.View, roleNames func(ledger.Roles) []string) Report {
 		r.Releases = append(r.Releases, Releases{n, e.Releases, g.Releases})
 	}
 	for _, x := range ledger.Challenges(v) {
-		outcome := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right"}
+		outcome := map[ledger.Decision]string{ledger.Undecided: "undecided", ledger.Upheld: "upheld: the step is wrong", ledger.Rejected: "rejected: the step is right", ledger.Lapsed: "lapsed: no majority in time"}
 		r.Challenges = append(r.Challenges, Challenge{short(x.Job), x.Step, x.By, outcome[x.Decided]})
 	}
 	return r
@@ -165,11 +167,12 @@ func (r *Report) contributions(v ledger.View, t *ledger.Task) {
 }
 
 func job(v ledger.View, j *ledger.Job, task string) Job {
-	out := Job{ID: short(j.ID), Task: task, Peer: j.Opener, State: j.State.String(), Steps: j.Steps, Recorded: min(j.Step, j.Steps), Sampled: j.Sampled(ledger.MoneyOf(v).Sample)}
+	out := Job{ID: short(j.ID), Task: task, Peer: j.Opener, State: j.State.String(), Steps: j.End(), Recorded: min(j.Step, j.End()), Sampled: j.Sampled(ledger.MoneyOf(v).Sample)}
+	out.Checked = len(out.Sampled) > 0
 	if m, ok := ledger.ModelOf(v, j.Model); ok {
 		out.Model, out.Refuted = short(m.ID), m.Refuted
 	}
-	steps := int(j.Steps)
+	steps := int(j.End())
 	for _, wrong := range slices.Compact([]int{1, max(1, steps/10), max(1, steps/2)}) {
 		out.Survives = append(out.Survives, Chances{wrong, percentOf(checker.Survives(int64(steps), int64(wrong), int64(len(out.Sampled))))})
 	}

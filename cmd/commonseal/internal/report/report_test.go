@@ -42,13 +42,13 @@ func TestReport(t *testing.T) {
 	r.Contributions = []Contribution{{"churn", "ann", 1000, 10, 1 << 20}, {"churn", "bob", 500, 0, 0}}
 	r.Earned = []Earned{{Member: "ann", Total: 1 << 63}, {Member: "bob", Total: 1}}
 	r.Releases = []Releases{{1, 3, 1 << 20}}
-	r.Jobs = []Job{{ID: "abc", Steps: 10, Recorded: 10, Sampled: []uint16{3}, Survives: []Chances{{1, "90.00"}}}}
+	r.Jobs = []Job{{ID: "abc", Steps: 10, Recorded: 10, Sampled: []uint16{3}, Checked: true, Survives: []Chances{{1, "90.00"}}}}
 	var page bytes.Buffer
 	if err := r.WriteHTML(&page); err != nil {
 		t.Fatal(err)
 	}
 	html := page.String()
-	for _, want := range []string{"&lt;script&gt;", "Bob &amp; Sons", `width="400" height="16"`, `width="200"`, "90.00 % with 1 wrong"} {
+	for _, want := range []string{"&lt;script&gt;", "Bob &amp; Sons", `width="400" height="16"`, `width="200"`, "90.00 % with 1 wrong", "3 and the model's record"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("nothing says %q", want)
 		}
