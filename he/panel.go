@@ -17,9 +17,18 @@ type Panel struct {
 	Rows       []int   // how many those are
 }
 
+// fewestApart is how many companies with validation rows it takes for each to be an
+// evaluator of its own. Values are joined by a median among others than the rows'
+// owner. With four, three judge each, and one of no more stake than the others
+// moves it no further than their numbers. With three the smaller of two numbers counts and with two one number,
+// so a single evaluator can make another's value negative: that is no defence, and
+// it finds honest companies harmful that all rows together find useful
+// (docs/adr/0021).
+const fewestApart = 4
+
 // NewPanel makes every company that has validation rows an evaluator, in roster
-// order. If one company alone has some, or if that many values have no room in
-// the ring, it is one evaluator by all of them; without any rows there is none.
+// order. If those are fewer than [fewestApart], or if that many values have no room
+// in the ring, it is one evaluator by all rows; without any rows there is none.
 func NewPanel(release *Profile, width int, validation []int) Panel {
 	p := Panel{Width: width, Companies: len(validation)}
 	var all []int
@@ -30,16 +39,16 @@ func NewPanel(release *Profile, width int, validation []int) Panel {
 			all, total = append(all, i), total+rows
 		}
 	}
-	if len(all) > 0 && !p.fits(release) {
+	if len(all) > 0 && (len(all) < fewestApart || !p.fits(release)) {
 		p.Evaluators, p.Rows = [][]int{all}, []int{total}
 	}
 	return p
 }
 
 // fits says whether products reach no further than the ring's last coefficient,
-// where they would come back. One direction has room wherever updates have.
+// where they would come back.
 func (p Panel) fits(release *Profile) bool {
-	return p.Apart() && 2*len(p.Evaluators)*p.Companies*2*p.Width <= release.N()
+	return 2*len(p.Evaluators)*p.Companies*2*p.Width <= release.N()
 }
 
 // Apart says whether there is more than one evaluator.

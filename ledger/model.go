@@ -102,8 +102,10 @@ func (s *state) conclude(j *Job, t *Task, e *KeyEpoch) Result {
 }
 
 // Values are the companies' contribution values as one node opened them, in
-// roster order and units of 2^-32, [Coarse]: found by all companies' validation
-// rows together, or by those of each of [Task.Evaluators], one after the other.
+// roster order and units of 2^-32, [Coarse]: found by the validation rows of each of
+// [Task.Evaluators], one after the other, or by all validation rows together where
+// those are fewer than four or the ring has no room for all. The ledger knows no
+// ring and takes either: which it is follows from the job (docs/adr/0021).
 type Values struct {
 	Job    Digest
 	Shares [][]byte // signed posts of the companies' shares of the release, in roster order

@@ -18,9 +18,9 @@ func newParams() *cobra.Command {
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := he.Standard()
-			// What three companies' values of 32 columns and three steps by all three are released with.
-			flooding := multiparty.Flooding{Terms: 3, Width: 32, LogA: 3, LogB: 3, Directions: 3}
-			_, err := fmt.Fprint(c.OutOrStdout(), p.Train.Derivation(), "\n", p.Release.Derivation(), "\n", p.Serve.Derivation(), "\n", flooding.Derivation(p.Release, 3))
+			// What four companies' values of 32 columns and three steps by each of them are released with.
+			flooding := multiparty.Flooding{Terms: 3, Width: 32, LogA: 3, LogB: 3, Directions: 4}
+			_, err := fmt.Fprint(c.OutOrStdout(), p.Train.Derivation(), "\n", p.Release.Derivation(), "\n", p.Serve.Derivation(), "\n", flooding.Derivation(p.Release, 4))
 			return err
 		},
 	}

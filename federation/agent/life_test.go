@@ -14,7 +14,7 @@ func TestLife(t *testing.T) {
 			w := brought(t, mode, oneLocal)
 			id := w.openJob(2)
 			w.until("model", func() bool { return w.job(id).State == ledger.JobDone })
-			w.until("values", func() bool { m, _ := ledger.ModelOf(w.tip, w.job(id).Model); return len(m.Opened) == 3*3 })
+			w.until("values", func() bool { m, _ := ledger.ModelOf(w.tip, w.job(id).Model); return len(m.Opened) == len(companies) })
 			w.until("served", func() bool { m, _ := ledger.ModelOf(w.tip, w.job(id).Model); return m.Served() })
 			w.idle()
 			for _, c := range companies {

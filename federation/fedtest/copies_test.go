@@ -65,11 +65,24 @@ func TestCopiesAreMerged(t *testing.T) {
 	compare(t, got, want, strict)
 }
 
-// TestNoCopies compares companies of rows of their own: what each finds by its own
-// validation rows is opened as if nobody had been compared.
+// TestNoCopies compares companies of rows of their own: what all of their validation
+// rows find is opened as if nobody had been compared.
 func TestNoCopies(t *testing.T) {
 	w := bring(t, world(t, 0, false, ledger.Strict))
-	w.holdValues(t, trainComparing(t, w, replay.CompareRounds), schema)
+	w.holdValues(t, trainComparing(t, w, replay.CompareRounds), schema, 1)
+}
+
+// TestFourEvaluators has a fourth company, so that each values all by its own
+// validation rows: as many values are opened of each company as there are companies,
+// whether companies are compared or not.
+func TestFourEvaluators(t *testing.T) {
+	w, err := New(Options{Profiles: hetest.Profiles(t), Companies: append([]string{"ada"}, companies...), Policy: policy, Mode: ledger.Strict})
+	must(t, err)
+	bring(t, w)
+	for _, rounds := range []uint8{0, replay.CompareRounds} {
+		v := branch(t, w, uint64(rounds), false)
+		v.holdValues(t, trainComparing(t, v, rounds), schema, 4)
+	}
 }
 
 // laterIsCopy says that of the first and the third company, who have the same rows,

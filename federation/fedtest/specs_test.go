@@ -77,7 +77,7 @@ func TestSpecs(t *testing.T) {
 				t.Errorf("spec %d: weight %d is %g, and it trains: %v", i, k, run.Weights[k], trains)
 			}
 		}
-		quiet.holdValues(t, m, shape)
+		quiet.holdValues(t, m, shape, 1)
 	}
 	if testing.Short() {
 		return
@@ -90,27 +90,27 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
-// holdValues holds what each company finds each company's rows to be worth to the
-// twin, all of whom have validation rows and none of whom is a copy.
-func (w *World) holdValues(t *testing.T, m *ledger.Model, s table.Schema) {
+// holdValues holds what each of so many evaluators finds each company's rows to be
+// worth to the twin: no company is a copy.
+func (w *World) holdValues(t *testing.T, m *ledger.Model, s table.Schema, evaluators int) {
 	t.Helper()
 	j, _ := ledger.JobOf(w.View(), m.Job)
-	job, n := w.derived(t, j), len(companies)
+	job, n := w.derived(t, j), len(w.Companies)
 	training, validation := w.rows(t, j, s)
 	twin := job.Twin()
-	values := make([]float64, n*n)
+	values := make([]float64, n*evaluators)
 	for step, at := range twin.Train(training).Points {
 		if job.IsValued(uint16(step + 1)) {
 			floats.Add(values, twin.Values(at, twin.Interval(step), job.Panel, training, validation))
 		}
 	}
-	if len(m.Opened) != len(values) || len(m.Copies) != 0 {
-		t.Fatalf("%d values of %d companies by as many; copies %v", len(m.Opened), n, m.Copies)
+	if len(m.Opened) != len(values) || len(job.Panel.Evaluators) != evaluators || len(m.Copies) != 0 {
+		t.Fatalf("%d values of %d companies by evaluators %v, want %d by %d; copies %v", len(m.Opened), n, job.Panel.Evaluators, len(values), evaluators, m.Copies)
 	}
 	for k, v := range m.Opened {
 		rounded := floats.Norm(values[k/n*n:][:n], 1) / (2 << ledger.LogGrain) // half a grain of the evaluator's values
 		if got := math.Ldexp(float64(v), -32); math.Abs(got-values[k]) > 1e-4+rounded {
-			t.Errorf("%s finds %s is worth %g, the twin says %g", companies[k/n], companies[k%n], got, values[k])
+			t.Errorf("evaluator %d finds %s is worth %g, the twin says %g", k/n, w.Companies[k%n], got, values[k])
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (w *World) derived(t *testing.T, j *ledger.Job) *replay.Job {
 // rows are those of all companies, split as their agents do.
 func (w *World) rows(t *testing.T, j *ledger.Job, s table.Schema) (training, validation []he.Rows) {
 	t.Helper()
-	for _, c := range companies {
+	for _, c := range w.Companies {
 		all, err := s.Read(strings.NewReader(rows(c)), c)
 		must(t, err)
 		seed := he.Seed(ledger.Hash("fedtest/seed", []byte(c))).Derive("agent/split", j.Task[:])
@@ -184,14 +184,14 @@ func (a *asker) ask(t *testing.T, model ledger.Digest, x he.Rows) []float64 {
 	a.sequence++
 	envelope := wire.Query{Model: model, Sequence: a.sequence, Rows: uint16(x.Len()), Digest: sha256.Sum256(query)}.Sign(w.Genesis.Chain, w.Private(a.name)).Append(nil)
 	var shares []*he.Answer
-	for _, c := range companies {
+	for _, c := range w.Companies {
 		b, err := w.Agents[c].Driver.Answer(context.Background(), envelope, query)
 		must(t, err)
 		s, err := he.ParseAnswer(b, w.Profiles.Serve, width)
 		must(t, err)
 		shares = append(shares, s)
 	}
-	sum, err := multiparty.AddAnswers(multiparty.Roster{Parties: companies}, shares)
+	sum, err := multiparty.AddAnswers(multiparty.Roster{Parties: w.Companies}, shares)
 	must(t, err)
 	return a.secret.DecryptAnswers(sum, x.Len(), 0)
 }

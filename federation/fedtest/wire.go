@@ -96,7 +96,7 @@ func (c wireTo) Predict(ctx context.Context, envelope, query []byte) ([]byte, er
 		return nil, err
 	}
 	n := c.w.Nodes[c.to].Driver
-	for _, company := range companies {
+	for _, company := range c.w.Companies {
 		if c.w.Absent[company] {
 			continue
 		}

@@ -22,8 +22,9 @@ import (
 // Options are what a world is like. The same options and seed are the same
 // world.
 type Options struct {
-	Profiles he.Profiles
-	Seed     uint64
+	Profiles  he.Profiles
+	Companies []string // in roster order; none: three
+	Seed      uint64
 	// Faults loses, delays and reorders messages and crashes processes; without,
 	// everything goes well.
 	Faults   bool
@@ -70,8 +71,8 @@ type Process[D comparable] struct {
 	start  func(*store.Mem) (D, error)
 }
 
-// Companies and Nodes of every world. Only the last company is local, if its
-// policy says so.
+// Companies of a world whose options name none, and nodes of every world. Only the
+// last company is local, if its policy says so.
 var (
 	companies = []string{"ann", "bob", "cal"}
 	nodes     = []string{"north", "south"}
@@ -79,6 +80,9 @@ var (
 
 // New founds a world: nobody has keys yet.
 func New(o Options) (*World, error) {
+	if len(o.Companies) == 0 {
+		o.Companies = companies
+	}
 	w := empty(o)
 	w.Genesis = ledger.Genesis{
 		Chain: "fedtest", Mode: o.Mode, Quorum: 2, Patience: cmp.Or(o.Patience, ledger.MaxPatience), Money: o.Money, RewardEpoch: o.Reward,
@@ -94,7 +98,7 @@ func New(o Options) (*World, error) {
 		}
 		w.Genesis.Members = append(w.Genesis.Members, m)
 	}
-	for _, n := range companies {
+	for _, n := range o.Companies {
 		member(n, ledger.Company)
 	}
 	for _, n := range nodes {
@@ -116,7 +120,7 @@ func empty(o Options) *World {
 		Options: o, random: rand.New(rand.NewPCG(o.Seed, 0x66656474657374)),
 		Nodes: map[string]*Process[*node.Node]{}, Agents: map[string]*Process[*agent.Agent]{}, said: map[string]ledger.Digest{}, Absent: map[string]bool{}, CutOff: map[string]bool{},
 		Checkers: map[string]*Process[*checker.Checker]{},
-		order:    append(append(append([]string(nil), companies...), nodes...), o.Checkers...),
+		order:    append(append(append([]string(nil), o.Companies...), nodes...), o.Checkers...),
 	}
 }
 
@@ -135,7 +139,7 @@ func (w *World) populate(of *World) (err error) {
 			return err
 		}
 	}
-	for _, n := range companies {
+	for _, n := range w.Companies {
 		s := store.NewMem()
 		if of != nil {
 			s = of.Agents[n].Store.Clone()
@@ -307,7 +311,7 @@ func (w *World) describe() string {
 	for _, j := range ledger.Jobs(&w.chain.tip) {
 		s += fmt.Sprintf("; job in state %d at step %d", j.State, j.Step)
 	}
-	for _, n := range companies {
+	for _, n := range w.Companies {
 		for duty, err := range w.Agents[n].Driver.Refused() {
 			s += fmt.Sprintf("; %s refuses %s: %v", n, duty, err)
 		}

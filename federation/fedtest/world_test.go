@@ -61,7 +61,7 @@ func bringTo(t *testing.T, w *World, schema table.Schema) *World {
 	task := ledger.TaskID(w.Genesis.Chain, "churn")
 	must(t, w.Until(ctx, 4000, func(v ledger.View) bool {
 		joined, _ := ledger.TaskOf(v, task)
-		for _, c := range companies {
+		for _, c := range w.Companies {
 			for _, use := range []ledger.ContributionKind{ledger.Training, ledger.Validation} {
 				x, consented := joined.ConsentOf(c)
 				if _, ok := ledger.ContributionOf(v, task, use, c); !consented || !ok && (use == ledger.Training || x.Validation > 0) {

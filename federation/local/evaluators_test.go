@@ -56,7 +56,7 @@ func TestAttackOwnValidationRows(t *testing.T) {
 // compare what they found have the inner product of anybody's update with a vector
 // that they know, at the first step exactly.
 func TestTwoEvaluatorsReadAnInnerProduct(t *testing.T) {
-	f, err := found(synthetic(t, 600, 6), Options{Companies: 3, Steps: 1, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t)}, silent)
+	f, err := found(synthetic(t, 600, 6), Options{Companies: 4, Steps: 1, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t)}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,5 +75,60 @@ func TestTwoEvaluatorsReadAnInnerProduct(t *testing.T) {
 	want := f.job.twin.LearningRate * float64(f.companies[2].training.Len()) / float64(f.job.rows) * floats.Dot(update, known)
 	if got := f.report.ValuesApart[0][2] - f.report.ValuesApart[1][2]; math.Abs(got-want) > 1e-5 || math.Abs(want) < 1e-3 {
 		t.Errorf("two evaluators read %g of the third company's update; it is %g", got, want)
+	}
+}
+
+// Honest companies, on twins. By all validation rows together each is worth
+// something, as retraining says. Apart evaluators judge by rows that are unlike one
+// another's: two or three of them find honest companies harmful, so they value
+// together; from four on a company that one misjudges has two others, and they value
+// apart. docs/adr/0021 has these figures.
+func TestEvaluatorsOnDataSets(t *testing.T) {
+	harmful, of := map[int]int{}, map[int]int{} // by how many companies there are
+	for file, label := range map[string]string{"infant_mortality_2014": "IMORT", "breast_cancer": "benign", "edinburgh_mi": "mi", "digits_3_8": "is_8"} {
+		data, err := table.Open("../../docs/data/"+file+".csv", label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 2; n <= 5; n++ {
+			f, err := found(data, Options{Companies: n, Steps: 10, Test: 0.2, Seed: 1, Profiles: he.Standard()}, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var training, checking []he.Rows
+			var each [][]int
+			var all, rows []int
+			total := 0
+			for i, c := range f.companies {
+				training, checking = append(training, c.training), append(checking, c.validation)
+				each, rows = append(each, []int{i}), append(rows, c.validation.Len())
+				all, total = append(all, i), total+c.validation.Len()
+			}
+			by := func(evaluators [][]int, rows []int) []float64 {
+				f.job.panel.Evaluators, f.job.panel.Rows = evaluators, rows
+				return f.join(f.valuesTwin(training, checking))
+			}
+			if got := len(f.job.panel.Evaluators); n < 4 && got != 1 || n >= 4 && got != n {
+				t.Fatalf("%s, %d companies: %d evaluators", file, n, got)
+			}
+			apart, together := by(each, rows), by([][]int{all}, []int{total})
+			for i := range all {
+				if together[i] <= 0 {
+					t.Errorf("%s: company %d of %d is worth %g by all rows together", file, i+1, n, together[i])
+				}
+				of[n]++
+				if apart[i] <= 0 {
+					harmful[n]++
+				}
+			}
+			t.Logf("%s, %d companies: together %.4f, apart %.4f", file, n, together, apart)
+		}
+	}
+	t.Logf("found harmful, by the number of companies: %v of %v", harmful, of)
+	if harmful[4]+harmful[5] > 2 {
+		t.Error("four evaluators or more find honest companies harmful by habit")
+	}
+	if harmful[2]+harmful[3] < 8 {
+		t.Error("two or three evaluators no longer find honest companies harmful; they could value apart")
 	}
 }

@@ -49,7 +49,7 @@ func TestValueCorrectness(t *testing.T) {
 // Without looking for copies, one is paid: what merging is for.
 func TestAttackCopiedRows(t *testing.T) {
 	data := synthetic(t, 1500, 6) // enough for evaluators to agree on a sign
-	options := Options{Companies: 3, Steps: 2, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t), Copy: []CopyRows{{Of: 2, By: 3}}}
+	options := Options{Companies: 4, Steps: 2, Test: 0.2, Seed: 2, Profiles: hetest.Profiles(t), Copy: []CopyRows{{Of: 2, By: 3}}}
 	paid := func(keep bool) (copier, victim float64, apart [][]float64) {
 		options.KeepCopies = keep
 		r, err := Run(context.Background(), data, options, silent)
@@ -60,7 +60,7 @@ func TestAttackCopiedRows(t *testing.T) {
 		return r.Values[2], r.Values[1], r.ValuesApart
 	}
 	copier, victim, apart := paid(true)
-	if copier <= 0 || victim <= 0 || len(apart) != 3 {
+	if copier <= 0 || victim <= 0 || len(apart) != 4 {
 		t.Fatalf("a copy that is not looked for earns %g and its original %g; the attack should earn", copier, victim)
 	}
 	for e, of := range apart {

@@ -55,8 +55,8 @@ func release(t *testing.T) (*he.Profile, *he.SecretKey, *he.PublicKey, *Valuer) 
 func TestValueIsInnerProduct(t *testing.T) {
 	p, sk, pk, valuer := release(t)
 	const width, companies = 16, 5
-	for _, validation := range [][]int{{0, 9, 0, 0, 0}, {4, 0, 5, 6, 0}} {
-		panel := he.NewPanel(p, width, validation)
+	for _, evaluators := range [][][]int{{{1}}, {{0}, {2}, {3}}, {{0}, {2}}} {
+		panel := he.Panel{Width: width, Companies: companies, Evaluators: evaluators}
 		t.Run(fmt.Sprintf("%d evaluators", len(panel.Evaluators)), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 9))
 			// Kept coefficients of periodic vectors: ⟨u, d⟩/Width = u_0·d_0 + 2Σ u_k·d_k.
@@ -116,7 +116,7 @@ func TestValuesTwin(t *testing.T) {
 	tw := Twin{LearningRate: 0.5}
 	companies := []he.Rows{randomRows(40, 6, 1), randomRows(25, 6, 2), {Columns: 6}}
 	validation := []he.Rows{randomRows(20, 6, 3), {Columns: 6}, randomRows(12, 6, 5)}
-	apart := he.NewPanel(hetest.Profiles(t).Release, 8, []int{20, 0, 12})
+	apart := he.Panel{Width: 8, Companies: 3, Evaluators: [][]int{{0}, {2}}, Rows: []int{20, 12}}
 	together := he.Panel{Width: 8, Companies: 3, Evaluators: [][]int{{0, 2}}, Rows: []int{32}}
 	w := randomRows(1, 6, 4).Row(0)
 	all := he.Rows{Columns: 6, Values: append(append([]float64(nil), companies[0].Values...), companies[1].Values...)}

@@ -112,7 +112,7 @@ func TestValuesHaveTheirPlaces(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(2, uint64(tc.width)))
 			c := &Comparison{Train: ps.Train, Release: ps.Release, Width: tc.width, Columns: tc.width, Steps: 1, Theta: DefaultTheta()}
-			s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: tc.width, Rows: 50, Panel: panelOf(ps.Release, tc.width, tc.companies, tc.evaluators), Compare: c}
+			s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: tc.width, Rows: 50, Panel: panelOf(tc.width, tc.companies, tc.evaluators), Compare: c}
 			inputs := [][]float64{{}, {}} // the state
 			for range tc.companies + tc.evaluators {
 				v := make([]float64, tc.width)

@@ -73,9 +73,9 @@ func TestStepOfSomeColumns(t *testing.T) {
 	const width, n = 8, 3
 	columns := []bool{true, false, true, true, false, true} // and two that pad
 	for _, s := range []TrainingStep{
-		{}, {Decay: 0.25}, {Trains: columns}, {Decay: 0.25, Trains: columns}, {Decay: 2, Trains: columns, Shared: true}, {Trains: columns, Panel: panelOf(ps.Release, width, n, 1)},
-		{Decay: 0.25, Trains: columns, Panel: panelOf(ps.Release, width, n, 1), Shared: true}, {Trains: columns, Panel: panelOf(ps.Release, width, n, 2)},
-		{Panel: panelOf(ps.Release, width, n, 3)},
+		{}, {Decay: 0.25}, {Trains: columns}, {Decay: 0.25, Trains: columns}, {Decay: 2, Trains: columns, Shared: true}, {Trains: columns, Panel: panelOf(width, n, 1)},
+		{Decay: 0.25, Trains: columns, Panel: panelOf(width, n, 1), Shared: true}, {Trains: columns, Panel: panelOf(width, n, 2)},
+		{Panel: panelOf(width, n, 3)},
 	} {
 		t.Run(fmt.Sprintf("%v/%v/%d/%v", s.Decay, s.Trains != nil, len(s.Panel.Evaluators), s.Shared), func(t *testing.T) {
 			roster, parties, sums := holders(t, ps, n)
@@ -218,7 +218,7 @@ func BenchmarkLinear(b *testing.B) {
 	for _, width := range []int{32, he.MaxWidth} {
 		for _, some := range []bool{false, true} {
 			b.Run(fmt.Sprintf("width=%d/some=%v", width, some), func(b *testing.B) {
-				s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: width, Rows: 100, LearningRate: 0.5, Decay: 0.1, Interval: 4, Next: 4, Panel: panelOf(ps.Release, width, 3, 1)}
+				s := TrainingStep{Train: ps.Train, Release: ps.Release, Width: width, Rows: 100, LearningRate: 0.5, Decay: 0.1, Interval: 4, Next: 4, Panel: panelOf(width, 3, 1)}
 				if some {
 					s.Trains = make([]bool, width)
 					for j := range width {

@@ -54,13 +54,14 @@ func product(t testing.TB, sk *he.SecretKey, a, b *he.Ciphertext) *he.Ciphertext
 	return &he.Ciphertext{Profile: p, LogScale: a.LogScale + b.LogScale, C0: ct.Value[0], C1: ct.Value[1]}
 }
 
-// panelOf is a panel of n companies, of which the first evaluators value.
-func panelOf(release *he.Profile, width, n, evaluators int) he.Panel {
-	rows := make([]int, n)
-	for i := range evaluators {
-		rows[i] = 3 + i
+// panelOf is a panel of n companies, of which the first evaluators value, each by
+// itself: also where [he.NewPanel] has them value together, for being few.
+func panelOf(width, n, evaluators int) he.Panel {
+	p := he.Panel{Width: width, Companies: n}
+	for e := range evaluators {
+		p.Evaluators, p.Rows = append(p.Evaluators, []int{e}), append(p.Rows, 3+e)
 	}
-	return he.NewPanel(release, width, rows)
+	return p
 }
 
 // segments are the kept coefficients of A and of B.
@@ -92,7 +93,7 @@ func TestCiphertextErrorIsDeclared(t *testing.T) {
 			sk := sums["release"]
 			r := p.RingQ(p.MaxLevel())
 			f := Flooding{Terms: tc.terms, Width: tc.width, LogA: 3, LogB: 2, Directions: tc.directions}
-			atA, atB := segments(panelOf(p, tc.width, tc.n, tc.directions))
+			atA, atB := segments(panelOf(tc.width, tc.n, tc.directions))
 			large := func(at []int, logValue int) ring.Poly {
 				coeffs := map[int]*big.Int{}
 				for _, i := range at {
@@ -147,7 +148,7 @@ func newOpening(t testing.TB, ps he.Profiles, n, width, evaluators int) opening 
 	p := ps.Release
 	o := opening{roster: roster, parties: parties, flooding: Flooding{Terms: 1, Width: width, LogA: 3, LogB: 3, Directions: evaluators}, key: sums["release"]}
 	rng := rand.New(rand.NewPCG(13, 14))
-	panel := panelOf(p, width, n, evaluators)
+	panel := panelOf(width, n, evaluators)
 	atA, atB := segments(panel)
 	values := func(at []int) (ring.Poly, []float64) {
 		coeffs, out := map[int]*big.Int{}, make([]float64, len(at))
