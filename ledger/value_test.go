@@ -183,3 +183,33 @@ func TestAttackForgedOpening(t *testing.T) {
 		w.must("north", of(func(*Post) {}))
 	}
 }
+
+// A company that signs its share once more for another node keeps nobody from
+// agreeing: what is signed is the same.
+func TestValuesAgreeWithoutSignatures(t *testing.T) {
+	w := newWorld(t).rows()
+	job := w.job(openJob(1))
+	w.steps2(job, "north", "south")
+	x := &Values{Job: job, Shares: w.openings(job), Values: []int64{1, 2, 3}}
+	other := edit(x, func(x *Values) {
+		x.Shares = slices.Clone(x.Shares)
+		x.Shares[0] = slices.Clone(x.Shares[0])
+		x.Shares[0][len(x.Shares[0])-1] ^= 1
+	})
+	if x.Digest() != other.Digest() {
+		t.Error("another signature of the same words is another record")
+	}
+	for _, change := range []func(*Values){
+		func(x *Values) { x.Values = []int64{1, 2, 4} },
+		func(x *Values) { x.Job = d("another") },
+		func(x *Values) { x.Shares = x.Shares[1:] },
+		func(x *Values) { x.Shares = append([][]byte{append([]byte{1}, x.Shares[0]...)}, x.Shares[1:]...) },
+	} {
+		if edit(x, change).Digest() == x.Digest() {
+			t.Error("other values have the same digest")
+		}
+	}
+	if (&Values{Shares: [][]byte{{1}}}).Digest() != (&Values{Shares: [][]byte{{}}}).Digest() {
+		t.Error("what is shorter than a signature has nothing to sign")
+	}
+}

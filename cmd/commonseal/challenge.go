@@ -70,7 +70,7 @@ commonseal audit step finds out first.`,
 	f.SortFlags = false
 	f.StringVar(&dir, "home", "", "home of the member that challenges")
 	f.StringVar(&job, "job", "", "of which step; the first digits of its name do")
-	f.IntVar(&step, "step", -1, "that is wrong; 0 is the start, the one after the last the model's record")
+	f.IntVar(&step, "step", -1, "that is wrong; 0 is the start, the one after the last the model's record, then the opened values")
 	f.StringVar(&fraud, "fraud", "", "fraud proof, whose digest is recorded")
 	return c
 }

@@ -116,8 +116,8 @@ func nodesOf(v ledger.View, job ledger.Digest) []string {
 	return slices.Compact(out)
 }
 
-// accused are those of them that recorded what has the ticket of a step, or what the
-// job ended with.
+// accused are those of them that recorded what has the ticket of a step, what the job
+// ended with, or what was opened.
 func accused(v ledger.View, job ledger.Digest, step uint16) (out []string) {
 	j, ok := ledger.JobOf(v, job)
 	if ok && step == j.ValuesStep() {

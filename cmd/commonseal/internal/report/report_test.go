@@ -48,7 +48,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := page.String()
-	for _, want := range []string{"&lt;script&gt;", "Bob &amp; Sons", `width="400" height="16"`, `width="200"`, "90.00 % with 1 wrong", "3 and the model's record"} {
+	for _, want := range []string{"&lt;script&gt;", "Bob &amp; Sons", `width="400" height="16"`, `width="200"`, "90.00 % with 1 wrong", "3 the model's record and the opened values"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("nothing says %q", want)
 		}
