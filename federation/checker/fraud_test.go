@@ -73,6 +73,40 @@ func TestAuditModel(t *testing.T) {
 	}
 }
 
+// Opened values that both nodes made up are found, and shown in a file: of the
+// shares that companies signed, and of the ciphertext they open.
+func TestAuditValues(t *testing.T) {
+	brought := bring(t, hetest.Profiles(t))
+	honest := opened(t, train(t, brought, nil))
+	if err := checker.NewAudit(honest.job, honest.profiles, honest.node).Step(t.Context(), honest.View(), steps+2); err != nil {
+		t.Error(err)
+	}
+	if _, err := honest.proof(t, steps+2); !errors.Is(err, checker.ErrRight) {
+		t.Errorf("a proof against honest nodes: %v", err)
+	}
+	w := opened(t, train(t, brought, func(_ *fedtest.World, _ string, b ledger.Body) ledger.Body {
+		if x, ok := b.(*ledger.Values); ok {
+			forged := *x
+			forged.Values = slices.Clone(x.Values)
+			forged.Values[0] *= 2
+			return &forged
+		}
+		return b
+	}))
+	err := checker.NewAudit(w.job, w.profiles, w.node).Step(t.Context(), w.View(), steps+2)
+	if !replay.IsWrong(err) || !strings.Contains(err.Error(), "open to") {
+		t.Errorf("%v", err)
+	}
+	file, err := w.proof(t, steps+2)
+	must(t, err)
+	f, err := checker.VerifyFraud(bytes.NewReader(file), int64(len(file)), w.profiles, readSigned)
+	if err != nil || f.Step != steps+2 || !slices.Equal(f.Accused, nodes) {
+		t.Errorf("%+v, %v", f, err)
+	}
+	t.Logf("%d bytes show: %s", len(file), f.Detail)
+	forgeries(t, w, file)
+}
+
 // An altered step is found, alone, and shown in a file that verifies with what
 // its verifier trusts and nothing else.
 func TestFraudProof(t *testing.T) {

@@ -114,6 +114,18 @@ func trainComparing(tb testing.TB, from *fedtest.World, rounds uint8, forge func
 	return out
 }
 
+// opened goes on until the values are.
+func opened(tb testing.TB, w *trained) *trained {
+	tb.Helper()
+	must(tb, w.Until(context.Background(), 8000, func(v ledger.View) bool {
+		j, _ := ledger.JobOf(v, w.job)
+		m, ok := ledger.ModelOf(v, j.Model)
+		return ok && len(m.Opened) > 0
+	}))
+	w.settle(tb)
+	return w
+}
+
 // altered has both nodes alter a coefficient of step 1.
 func altered(tb testing.TB, from *fedtest.World) *trained {
 	tb.Helper()
