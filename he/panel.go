@@ -19,11 +19,11 @@ type Panel struct {
 
 // fewestApart is how many companies with validation rows it takes for each to be an
 // evaluator of its own. Values are joined by a median among others than the rows'
-// owner. With four, three judge each, and one of no more stake than the others
-// moves it no further than their numbers. With three the smaller of two numbers counts and with two one number,
-// so a single evaluator can make another's value negative: that is no defence, and
-// it finds honest companies harmful that all rows together find useful
-// (docs/adr/0021).
+// owner. With four, three judge each, and one of less stake than both others together
+// moves it no further than their numbers. With three the smaller of two numbers counts,
+// and with two one number, so a single evaluator can make another's value negative:
+// that is no defence, and it finds honest companies harmful that all rows together
+// find useful (docs/adr/0021).
 const fewestApart = 4
 
 // NewPanel makes every company that has validation rows an evaluator, in roster
