@@ -31,6 +31,7 @@ const (
 	signedOpenings                    // values are opened with the companies' own shares
 	coarseValues                      // values are recorded rounded
 	gameFirst                         // models are paid when their challenges are over
+	settledInTurn                     // a task's epochs are settled one after the other
 )
 
 // on says whether a defence is up.

@@ -8,8 +8,8 @@ import (
 )
 
 // Settle pays out a task's pot for the rankings of an epoch, when those have been
-// revealed, the epoch after it has closed, and none of the models that were ranked
-// can be challenged any more. Anybody may. Each task has a transaction of its own:
+// revealed, the epoch after it has closed, those before it are settled, and none of
+// the models that were ranked can be challenged any more. Anybody may. Each task has a transaction of its own:
 // no block has to hold them all.
 type Settle struct {
 	Epoch uint64
@@ -97,6 +97,9 @@ func (x *Settle) apply(s *state, _ sender) Result {
 	case !slices.Contains(e.Tasks, x.Task):
 		return refuse(Unknown, "nobody ranked models of task %x in epoch %d", x.Task[:6], x.Epoch)
 	}
+	if before, ok := s.unsettled(x.Epoch, x.Task); ok && s.on(settledInTurn) {
+		return refuse(WrongState, "epoch %d of task %x is settled first: it has a claim to the pot", before, x.Task[:6])
+	}
 	if r := s.contested(x.Epoch, x.Task); r.Code != OK {
 		return r
 	}
@@ -112,6 +115,18 @@ func (x *Settle) apply(s *state, _ sender) Result {
 	s.put(key(keyBonds, x.Task), bondsOf(out))
 	s.blend(st)
 	return Result{}
+}
+
+// unsettled is the last epoch before one in which the task's models were ranked, if
+// it is not settled. Whatever settles first has the whole pot, and bonds build on
+// the settlement before.
+func (s *state) unsettled(epoch uint64, task Digest) (uint64, bool) {
+	for n := epoch - 1; n > 0; n-- {
+		if e, ok := RewardOf(s, n); ok && slices.Contains(e.Tasks, task) {
+			return n, !s.has(key(keySettled, n, task))
+		}
+	}
+	return 0, false
 }
 
 // gather is what a settlement depends on. Who committed to a ranking and did not
