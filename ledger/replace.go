@@ -59,7 +59,11 @@ func (s *state) replaced(j *Job, e *KeyEpoch, old string) Result {
 	}
 	switch {
 	case done:
-		s.delete(key(keyValueVote, j.ID, old))
+		at := key(keyValueVote, j.ID, old)
+		m, _ := ModelOf(s, j.Model)
+		if x, ok := load[Values](s, at); ok && (len(m.Opened) == 0 || x.Digest() != m.Record) {
+			s.delete(at)
+		}
 		return Result{}
 	case j.Step > j.End():
 		s.delete(key(keyModelVote, j.ID, old))
