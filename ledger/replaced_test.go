@@ -29,3 +29,22 @@ func TestAttackReplacedAfterOpening(t *testing.T) {
 		t.Errorf("north has %d staked, and had %d", after, before)
 	}
 }
+
+// Companies that replace a node of a job that is done, again and again, begin no
+// window anew, in which nobody is paid and every step can be challenged.
+func TestAttackReplacedToDelay(t *testing.T) {
+	g := rich()
+	g.Members = append(g.Members, member("west", Aggregator))
+	w := foundWorld(t, g).rows()
+	job, _ := w.train(openJob(1), 1<<20, 1<<20, 1<<20)
+	j, _ := JobOf(w.state, job)
+	before, _ := ChallengeableUntil(w.state, j, 1)
+	w.now += 12 * hour
+	for _, c := range companies {
+		w.must(c, &ReplaceNode{Job: job, Old: "north", New: "west"})
+	}
+	j, _ = JobOf(w.state, job)
+	if after, ok := ChallengeableUntil(w.state, j, 1); !ok || after != before || !slices.Contains(j.Nodes, "west") {
+		t.Errorf("nodes %v: the window of step 1 ended at %d, and ends at %d", j.Nodes, before, after)
+	}
+}
