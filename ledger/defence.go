@@ -32,6 +32,7 @@ const (
 	coarseValues                      // values are recorded rounded
 	gameFirst                         // models are paid when their challenges are over
 	settledInTurn                     // a task's epochs are settled one after the other
+	openedInTime                      // no settlement waits for values opened after its rankings
 )
 
 // on says whether a defence is up.

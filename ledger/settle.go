@@ -158,7 +158,7 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 		}
 	}
 	for _, m := range sortedDigests(ranked) {
-		if r, ok := s.ranked(m); ok {
+		if r, ok := s.ranked(epoch, m); ok {
 			st.Models = append(st.Models, r)
 		}
 	}
@@ -169,8 +169,9 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 	return st
 }
 
-// ranked is a model as settlements have it; one that was refuted since is none.
-func (s *state) ranked(id Digest) (Ranked, bool) {
+// ranked is a model as the settlement of an epoch has it; one that was refuted since
+// is none.
+func (s *state) ranked(epoch uint64, id Digest) (Ranked, bool) {
 	m, ok := ModelOf(s, id)
 	if !ok || m.Refuted {
 		return Ranked{}, false
@@ -180,7 +181,11 @@ func (s *state) ranked(id Digest) (Ranked, bool) {
 	if !ok || peer.Revoked {
 		return Ranked{}, false
 	}
-	return Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Found: m.Opened, Copies: m.Copies}, true
+	r := Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Copies: m.Copies}
+	if inTime(s, epoch, m) || !s.on(openedInTime) {
+		r.Found = m.Opened
+	}
+	return r, true
 }
 
 // operators are the members that run nodes and validators, one of an owner: the
