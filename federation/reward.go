@@ -154,9 +154,9 @@ const (
 	maxBacklog = 4096 // and at most
 )
 
-// settlements are those that are due and nobody has recorded, oldest first: bonds
-// build on the settlement before, so those of a task wait for one that waits for
-// the challenge game. It may wait for a window of the last model's, and another of
+// settlements are those that are due and nobody has recorded, of each task the oldest:
+// the ledger settles its epochs in turn, so they wait for one that waits for the
+// challenge game. It may wait for a window of the last model's, and another of
 // a challenge at its end.
 func settlements(v ledger.View, now int64, open *ledger.RewardEpoch) (out []Duty) {
 	back := backlog + 2*ledger.MoneyOf(v).Window/max(1, ledger.GenesisOf(v).RewardEpoch)
@@ -170,11 +170,10 @@ func settlements(v ledger.View, now int64, open *ledger.RewardEpoch) (out []Duty
 			if _, ok := ledger.SettlementOf(v, e.Number, task); ok || waits[task] {
 				continue
 			}
-			if until, challenged := ledger.SettlesAfter(v, e.Number, task); now <= until || len(challenged) > 0 {
-				waits[task] = true
-				continue
+			waits[task] = true
+			if until, challenged := ledger.SettlesAfter(v, e.Number, task); now > until && len(challenged) == 0 {
+				out = append(out, Settle{task, e.Number})
 			}
-			out = append(out, Settle{task, e.Number})
 		}
 	}
 	return out

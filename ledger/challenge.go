@@ -235,6 +235,7 @@ func (s *state) uphold(ch *Challenge) {
 		s.put(key(keyModel, m.ID), m)
 	} else if j.State.Works() || j.State == JobDisputed {
 		s.move(j, Refuted)
+		s.unvalue(j)
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	coarseValues                      // values are recorded rounded
 	inOrder                           // a task's epochs are settled one after the other
 	gameFirst                         // models are paid when their challenges are over
+	openedInTime                      // no settlement waits for values opened after its rankings
 )
 
 // on says whether a defence is up.

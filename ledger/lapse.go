@@ -47,8 +47,22 @@ func LapsesAfter(v View, x *Challenge) int64 { return x.Opened + MoneyOf(v).Wind
 // rankings of an epoch: then no model that was ranked can be challenged any more.
 // It is waited for because what was paid is not taken back. open are the challenges
 // of such models that have to be decided, or to lapse, before. A model that was
-// refuted is not paid, and not waited for. Without a window nothing is.
+// refuted is not paid, and not waited for, nor are values that were opened after
+// the epoch's rankings were revealed. Without a window nothing is.
 func SettlesAfter(v View, epoch uint64, task Digest) (until int64, open []Challenge) {
+	return settlesAfter(v, epoch, task, false)
+}
+
+// inTime says whether a model's values were opened by when an epoch's rankings were
+// revealed. Later ones count in later settlements: companies decide when values are
+// opened, and with each model's held up this one for another window.
+func inTime(v View, epoch uint64, m *Model) bool {
+	revealed, ok := RewardOf(v, epoch+1)
+	return !ok || m.Since <= revealed.Closed
+}
+
+// settlesAfter is [SettlesAfter], with late values counting if late is set.
+func settlesAfter(v View, epoch uint64, task Digest, late bool) (until int64, open []Challenge) {
 	window, patience := MoneyOf(v).Window, GenesisOf(v).Patience
 	t, ok := TaskOf(v, task)
 	if !ok || window == 0 {
@@ -60,9 +74,13 @@ func SettlesAfter(v View, epoch uint64, task Digest) (until int64, open []Challe
 			continue
 		}
 		j, _ := JobOf(v, m.Job)
-		until = max(until, challengeFrom(j, &Ticket{Opened: m.Since}, patience)+window) // all tickets are older than the job's end
+		since, counts := m.Since, late || inTime(v, epoch, m)
+		if !counts {
+			since = 0
+		}
+		until = max(until, challengeFrom(j, &Ticket{Opened: since}, patience)+window) // all tickets are older than the job's end
 		each(v, key(keyChallenge, j.ID), func(_ []byte, x *Challenge) bool {
-			if x.Decided == Undecided {
+			if x.Decided == Undecided && (counts || x.Step != j.ValuesStep()) {
 				open = append(open, *x)
 			}
 			return true
@@ -88,7 +106,7 @@ func rankedIn(v View, epoch uint64, t *Task) []Digest {
 
 // contested says until when a settlement waits for the challenge game, if it does.
 func (s *state) contested(epoch uint64, task Digest) Result {
-	until, open := SettlesAfter(s, epoch, task)
+	until, open := settlesAfter(s, epoch, task, !s.on(openedInTime))
 	for _, x := range open {
 		until = max(until, LapsesAfter(s, &x))
 	}

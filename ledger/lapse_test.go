@@ -147,3 +147,46 @@ func TestAttackLaterEpochFirst(t *testing.T) {
 		}
 	}
 }
+
+// A company that gives its share of a model's values when the windows of a
+// settlement are almost over holds that up for another window, with each model.
+func TestAttackValuesOpenedLate(t *testing.T) {
+	for _, off := range []defence{openedInTime, 0} {
+		g := rich()
+		g.Releases = 4
+		w := foundWorld(t, g).rows()
+		w.must("ann", &CloseEpoch{0})
+		w.off = off
+		var models, jobs []Digest
+		for salt := range uint64(2) {
+			job := w.job(openJob(salt))
+			w.steps(job)
+			r := w.modelRecord(job)
+			w.must("north", r)
+			w.must("south", r)
+			models, jobs = append(models, r.Model()), append(jobs, job)
+		}
+		r := ranking(models, 3, 1)
+		for _, c := range companies {
+			w.must(c, &CommitRanking{loans, 1, RankingHash(chain, c, r)})
+		}
+		w.close(1)
+		for _, c := range companies {
+			w.must(c, r)
+		}
+		w.close(2)
+		for _, job := range jobs {
+			for _, n := range []string{"north", "south"} {
+				w.must(n, &Values{Job: job, Shares: w.openings(job), Values: []int64{1 << 20, 1 << 20, 1 << 20}})
+			}
+			w.now += MoneyOf(w.state).Window - hour
+		}
+		got, want := w.do("peer", &Settle{1, loans}), map[defence]Code{openedInTime: WrongState, 0: OK}[off]
+		if got.Code != want {
+			t.Errorf("defence %d off: code %d, %s", off, got.Code, got.Detail)
+		}
+		if st, ok := SettlementOf(w.state, 1, loans); ok && (st.Paid.Providers != 0 || st.Paid.Carried == 0 || st.Paid.Peers == 0) {
+			t.Errorf("paid %+v", st.Paid)
+		}
+	}
+}

@@ -53,15 +53,19 @@ func (n *ReplaceNode) apply(s *state, from sender) Result {
 // replaced drops what a former node said that is not settled yet, and goes on: those
 // that are left may agree.
 func (s *state) replaced(j *Job, e *KeyEpoch, old string) Result {
-	done := j.State == JobDone
+	if j.State == JobDone {
+		s.put(key(keyJob, j.ID), j) // its deadline stays: windows of challenges are counted from it
+		at := key(keyValueVote, j.ID, old)
+		m, _ := ModelOf(s, j.Model)
+		if x, ok := load[Values](s, at); ok && (len(m.Opened) == 0 || x.Digest() != m.Record) {
+			s.delete(at)
+		}
+		return Result{}
+	}
 	if r := s.move(j, Replaced); r.Code != OK {
 		return r
 	}
-	switch {
-	case done:
-		s.delete(key(keyValueVote, j.ID, old))
-		return Result{}
-	case j.Step > j.End():
+	if j.Step > j.End() {
 		s.delete(key(keyModelVote, j.ID, old))
 		t, _ := TaskOf(s, j.Task)
 		return s.conclude(j, t, e)

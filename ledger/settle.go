@@ -8,9 +8,9 @@ import (
 )
 
 // Settle pays out a task's pot for the rankings of an epoch, when those have been
-// revealed, the epoch after it has closed, and none of the models that were ranked
-// can be challenged any more. Anybody may. Each task has a transaction of its own:
-// no block has to hold them all.
+// revealed, the epoch after it has closed, those before it are settled, and none of
+// the models that were ranked can be challenged any more. Anybody may. Each task has
+// a transaction of its own: no block has to hold them all.
 type Settle struct {
 	Epoch uint64
 	Task  Digest
@@ -165,7 +165,7 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 		}
 	}
 	for _, m := range sortedDigests(ranked) {
-		if r, ok := s.ranked(m); ok {
+		if r, ok := s.ranked(epoch, m); ok {
 			st.Models = append(st.Models, r)
 		}
 	}
@@ -176,8 +176,9 @@ func (s *state) gather(epoch uint64, t *Task) *Settlement {
 	return st
 }
 
-// ranked is a model as settlements have it; one that was refuted since is none.
-func (s *state) ranked(id Digest) (Ranked, bool) {
+// ranked is a model as the settlement of an epoch has it; one that was refuted since
+// is none.
+func (s *state) ranked(epoch uint64, id Digest) (Ranked, bool) {
 	m, ok := ModelOf(s, id)
 	if !ok || m.Refuted {
 		return Ranked{}, false
@@ -187,7 +188,11 @@ func (s *state) ranked(id Digest) (Ranked, bool) {
 	if !ok || peer.Revoked {
 		return Ranked{}, false
 	}
-	return Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Found: m.Opened, Copies: m.Copies}, true
+	r := Ranked{Model: id, Peer: peer.Name, Owner: peer.Owner, Copies: m.Copies}
+	if inTime(s, epoch, m) || !s.on(openedInTime) {
+		r.Found = m.Opened
+	}
+	return r, true
 }
 
 // operators are the members that run nodes and validators, one of an owner: the

@@ -209,7 +209,7 @@ func TestOwnModelsAreNotRanked(t *testing.T) {
 		{Name: "bob", Owner: "Owner of bob", Stake: 4, Weights: []Weight{{models[1], 1}}}}}
 	s := newState(w.state, w.now)
 	for _, m := range sortedDigests(map[Digest]bool{models[0]: true, models[1]: true}) {
-		r, _ := s.ranked(m)
+		r, _ := s.ranked(1, m)
 		st.Models = append(st.Models, r)
 	}
 	if _, err := st.rank(); err != nil {

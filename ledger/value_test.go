@@ -213,3 +213,19 @@ func TestValuesAgreeWithoutSignatures(t *testing.T) {
 		t.Error("what is shorter than a signature has nothing to sign")
 	}
 }
+
+// Nodes that compute a step wrongly end a job before its values are opened: the
+// epoch's valuation is another job's.
+func TestAttackRefutedUsesTheEpochUp(t *testing.T) {
+	g := rich()
+	g.Money.Releases = 1
+	w := foundWorld(t, g).rows()
+	job := w.job(openJob(1))
+	w.must("north", w.record(job))
+	w.must("south", w.record(job))
+	w.refused(OverLimit, "peer", openJob(2))
+	w.must("ann", &OpenChallenge{Job: job})
+	w.must("v1", &Verdict{job, 0, true})
+	w.must("peer", openJob(2))
+	w.refused(OverLimit, "peer", openJob(3))
+}
