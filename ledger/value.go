@@ -189,7 +189,7 @@ func ValuationsOf(v View, task Digest) Valuations {
 func (s *state) value(t *Task) Result {
 	x, most := ValuationsOf(s, t.ID), s.money().Releases
 	if most > 0 && x.Jobs >= most && s.on(epochBudget) {
-		return refuse(OverLimit, "rows of task %s are valued %d times in reward epoch %d, as often as an epoch allows; train without values, or in the next", t.Name, x.Jobs, x.Epoch)
+		return refuse(OverLimit, "rows of task %s are valued %d times in reward epoch %d, as often as an epoch allows; train without values (train --values=false), or in the next", t.Name, x.Jobs, x.Epoch)
 	}
 	x.Jobs++
 	s.put(key(keyValuations, t.ID), &x)

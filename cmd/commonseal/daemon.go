@@ -66,6 +66,11 @@ func (d *daemon) start(ctx context.Context, dir string, log *slog.Logger) error 
 	if !h.Member.Roles.Has(d.role) {
 		return fmt.Errorf("%s is of %s, who is no %s but %s; run %s", dir, h.Member.Name, home.RoleNames(d.role)[0], h.Node.Roles[0], startHint(h))
 	}
+	if address := h.Running(); address != "" {
+		if s, err := monitor.Ask(ctx, address); err == nil && s.Name == h.Member.Name && s.Chain == h.Genesis.Chain {
+			return fmt.Errorf("%s runs already, and answers at %s; stop it first", dir, address)
+		}
+	}
 	m, err := monitor.Listen(h.Node.Monitor, h.Member.Name, h.Genesis.Chain)
 	if err != nil {
 		return err

@@ -129,10 +129,11 @@ func TestValidatorJoins(t *testing.T) {
 		program(t, args...)
 	}
 	var kills []func()
+	var tells []func(text string)
 	for _, v := range validators {
 		snapshots(v)
-		kill, _ := runValidatorProcess(t, in(v))
-		kills = append(kills, kill)
+		kill, logs := runValidatorProcess(t, in(v))
+		kills, tells = append(kills, kill), append(tells, logs)
 	}
 	renewed(t, in("ann"), 6)
 
@@ -156,6 +157,13 @@ func TestValidatorJoins(t *testing.T) {
 	if out := program(t, "member", "revoke", "--home", in("bob"), "val1"); !strings.Contains(out, "val1: yes") {
 		t.Errorf("the second vote: %s", out)
 	}
+	// One that is up is let go by those that are left, and blocks go on.
+	program(t, "member", "revoke", "--home", in("ann"), "val5")
+	program(t, "member", "revoke", "--home", in("bob"), "val5")
+	for _, left := range tells[1:] {
+		left("a validator that is not listed or announced any more is disconnected")
+	}
+	renewed(t, in("ann"), 2)
 }
 
 // freePort is an address that nobody listened at a moment ago.

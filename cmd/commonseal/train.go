@@ -96,6 +96,7 @@ type companyGain struct {
 	Rows    uint32  `json:"rows"`
 	Local   bool    `json:"local"`
 	Value   float64 `json:"value"`
+	Valued  bool    `json:"valued"`            // whether values were opened
 	CopyOf  string  `json:"copy_of,omitempty"` // an earlier company it counts with
 }
 
@@ -137,7 +138,7 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	for i, x := range t.Consents {
 		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
 		if i < len(values) {
-			gain.Value = math.Ldexp(float64(values[i]), -32)
+			gain.Value, gain.Valued = math.Ldexp(float64(values[i]), -32), true
 		}
 		for _, p := range m.Copies {
 			a, b := int(p.First), int(p.Second)
@@ -212,7 +213,11 @@ func (t *trained) write(w io.Writer) error {
 		if v.Local {
 			where = "at home"
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%.5f\t\n", v.Company, v.Rows, where, v.Value)
+		worth := "not valued"
+		if v.Valued {
+			worth = fmt.Sprintf("%.5f", v.Value)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t\n", v.Company, v.Rows, where, worth)
 	}
 	if err := table.Flush(); err != nil {
 		return err

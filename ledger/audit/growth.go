@@ -144,6 +144,8 @@ func (m *grownMark) checkpoint() ([]byte, error) {
 func (r *Replay) Growth() ([]byte, error) {
 	g := r.growth
 	switch {
+	case g != nil && g.first == nil && g.earlier.Height > r.sum.Point.Height:
+		return nil, fmt.Errorf("%w: the blocks end at %d, before the earlier one, %d; fetch or export them again", ErrMismatch, r.sum.Point.Height, g.earlier.Height)
 	case g == nil || g.first == nil:
 		return nil, fmt.Errorf("%w: the earlier block is none of %d; this is another ledger, or it was written anew", ErrMismatch, r.sum.Blocks)
 	case g.last == nil:

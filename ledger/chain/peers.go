@@ -60,12 +60,12 @@ func (n *Node) meet() {
 			missing = append(missing, peer)
 		}
 	}
-	n.comet.Switch().Peers().ForEach(func(peer p2p.Peer) {
+	for _, peer := range n.comet.Switch().Peers().Copy() { // stopping one takes the lock that ForEach holds
 		if !slices.ContainsFunc(wanted, func(p string) bool { return strings.HasPrefix(p, string(peer.ID())+"@") }) {
 			n.log.Warn("a validator that is not listed or announced any more is disconnected", "peer", peer.ID())
 			n.comet.Switch().StopPeerGracefully(peer)
 		}
-	})
+	}
 	if len(missing) == 0 {
 		return
 	}

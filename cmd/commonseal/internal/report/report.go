@@ -167,13 +167,16 @@ func (r *Report) contributions(v ledger.View, t *ledger.Task) {
 }
 
 func job(v ledger.View, j *ledger.Job, task string) Job {
-	out := Job{ID: short(j.ID), Task: task, Peer: j.Opener, State: j.State.String(), Steps: j.End(), Recorded: min(j.Step, j.End()), Sampled: j.Sampled(ledger.MoneyOf(v).Sample)}
+	out := Job{ID: short(j.ID), Task: task, Peer: j.Opener, State: j.State.String(), Steps: j.End(), Recorded: min(j.Step, j.End()), Sampled: j.Sampled(ledger.MoneyOf(v).Sample), Survives: []Chances{}}
 	out.Checked = len(out.Sampled) > 0
 	if m, ok := ledger.ModelOf(v, j.Model); ok {
 		out.Model, out.Refuted = short(m.ID), m.Refuted
 	}
 	steps := int(j.End())
-	for _, wrong := range slices.Compact([]int{1, max(1, steps/10), max(1, steps/2)}) {
+	if j.State != ledger.JobDone {
+		return out // nothing is drawn yet
+	}
+	for _, wrong := range slices.Compact([]int{1, max(1, (steps+9)/10), max(1, (steps+1)/2)}) {
 		out.Survives = append(out.Survives, Chances{wrong, percentOf(checker.Survives(int64(steps), int64(wrong), int64(len(out.Sampled))))})
 	}
 	return out
