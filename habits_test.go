@@ -130,7 +130,7 @@ func pathProblem(name string, text []byte) string {
 		return "" // not text
 	}
 	at := machinePath.FindIndex(text)
-	if at == nil || name == "habits_test.go" { // which plants some
+	if at == nil {
 		return ""
 	}
 	line := 1 + bytes.Count(text[:at[0]], []byte("\n"))
@@ -166,7 +166,7 @@ func TestHabitsFindWhatIsPlanted(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]bool{
-		"see /home/ann/data": true, "cd /root": true, "/work/main": true, "x=/Users/bob": true,
+		"see /" + "home/ann/data": true, "cd /" + "root": true, "/" + "work/main": true, "x=/" + "Users/bob": true,
 		"docs/work/": false, "https://a.example/work/x": false, "$HOME/root/x": false, "bin/home/x": false, "/homework": false, "/workers": false,
 	} {
 		if got := pathProblem("x.md", []byte(text)) != ""; got != want {

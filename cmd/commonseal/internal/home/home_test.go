@@ -310,7 +310,7 @@ func TestRunning(t *testing.T) {
 func TestLargeFiles(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "large.yaml")
 	if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, 1<<40)); err != nil {
-		t.Skip(err) // no sparse files here
+		t.Fatal(err) // it takes a file system with sparse files
 	}
 	if _, err := ReadPolicy(name); err == nil || !strings.Contains(err.Error(), fmt.Sprint("at most ", maxFile)) {
 		t.Errorf("read: %v", err)
