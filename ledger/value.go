@@ -8,6 +8,9 @@ import (
 	"github.com/commonseal/commonseal/incentive"
 )
 
+// LogUnit is the unit of recorded values: 2^-LogUnit.
+const LogUnit = 32
+
 // LogGrain is how coarse recorded values are: multiples of a power of two that is
 // no more than 2^-LogGrain of the sum of their absolute values, the pot that they
 // are shares of (INCENTIVES §2).

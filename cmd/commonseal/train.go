@@ -138,7 +138,7 @@ func train(ctx context.Context, progress io.Writer, h *home.Home, client *client
 	for i, x := range t.Consents {
 		gain := companyGain{Company: x.Company, Rows: x.Rows, Local: x.Local}
 		if i < len(values) {
-			gain.Value, gain.Valued = math.Ldexp(float64(values[i]), -32), true
+			gain.Value, gain.Valued = math.Ldexp(float64(values[i]), -ledger.LogUnit), true
 		}
 		for _, p := range m.Copies {
 			a, b := int(p.First), int(p.Second)

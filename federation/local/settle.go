@@ -36,9 +36,6 @@ func Shares(values []int64) []int64 {
 	return out
 }
 
-// logValueUnit is the unit of recorded values: 2^-32.
-const logValueUnit = 32
-
 // settle derives what follows from the values: shares of a pot, and what noise
 // hides.
 func (f *federation) settle() {
@@ -98,16 +95,16 @@ func (f *federation) join(values []float64) []float64 {
 			out[i] = math.NaN()
 			continue
 		}
-		out[i] = math.Ldexp(float64(agreed[i]), -logValueUnit)
+		out[i] = math.Ldexp(float64(agreed[i]), -ledger.LogUnit)
 	}
 	return out
 }
 
-// units are values in units of 2^-logValueUnit.
+// units are values in units of 2^-[ledger.LogUnit].
 func units(values []float64) []int64 {
 	out := make([]int64, len(values))
 	for i, v := range values {
-		out[i] = int64(math.Round(math.Ldexp(v, logValueUnit)))
+		out[i] = int64(math.Round(math.Ldexp(v, ledger.LogUnit)))
 	}
 	return out
 }

@@ -21,9 +21,9 @@ type Sources struct {
 	Lists *Lists
 }
 
-// A Checker evaluates recorded steps of one job again, and the model's record as the
-// step after the last: an auditor's, and that of who decides a challenge. It keeps the task's keys and contributions and is used
-// by one goroutine.
+// A Checker evaluates recorded steps of one job again, and then the model's record
+// and the opened values: an auditor's, and that of who decides a challenge. It keeps
+// the task's keys and contributions and is used by one goroutine.
 type Checker struct {
 	Sources
 	job    *ledger.Job
@@ -74,10 +74,10 @@ func NewChecker(id ledger.Digest, from Sources) (*Checker, error) {
 
 // Check evaluates a step that has a ticket again, and compares every digest of
 // its record; [ledger.Job.ModelStep] is the model's record of a job that is done, and
-// [ledger.Job.ValuesStep] what was opened of its values. It
-// returns a [*WrongError] if one differs. Any other error says that the step cannot
-// be checked, which proves nothing: a blob is at no node, or, an [*EarlierError], a
-// step before is not what its own record says.
+// [ledger.Job.ValuesStep] what was opened of its values. It returns a [*WrongError]
+// if one differs. Any other error says that the step cannot be checked, which proves
+// nothing: a blob is at no node, or, an [*EarlierError], a step before is not what
+// its own record says.
 //
 // It reads what it needs and no more, cheapest first: two checks of one step that
 // find the same read the same.

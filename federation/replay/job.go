@@ -233,7 +233,7 @@ func (j *Job) Opened(coefficients []float64, copies []ledger.Pair) []int64 {
 	values := j.Panel.Values(coefficients, j.counted(copies))
 	out := make([]int64, len(values))
 	for k, v := range values {
-		out[k] = int64(math.Round(math.Ldexp(v*j.twin.LearningRate*float64(j.Panel.Width), 32)))
+		out[k] = int64(math.Round(math.Ldexp(v*j.twin.LearningRate*float64(j.Panel.Width), ledger.LogUnit)))
 	}
 	return out
 }

@@ -95,18 +95,15 @@ func (r *run) values(twin circuit.Twin, trained circuit.Trained, training, check
 	}
 	found := make([]int64, len(apart))
 	for k, v := range apart {
-		found[k] = int64(math.Round(math.Ldexp(v, logUnit)))
+		found[k] = int64(math.Round(math.Ldexp(v, ledger.LogUnit)))
 	}
 	agreed, err := ledger.Agree(found, owners, evaluators, slices.Repeat([]uint64{1}, len(evaluators)))
 	out := make([]float64, len(agreed))
 	for i, v := range agreed {
-		out[i] = math.Ldexp(float64(v), -logUnit)
+		out[i] = math.Ldexp(float64(v), -ledger.LogUnit)
 	}
 	return out, err
 }
-
-// logUnit is the unit of values on the ledger: 2^-32.
-const logUnit = 32
 
 // split sets the rows aside that each agent does: by its home's secret, which
 // nobody else has outside of a demonstration.
