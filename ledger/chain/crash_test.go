@@ -111,7 +111,7 @@ func TestKilledBeforeCommit(t *testing.T) {
 	top := p.at()
 	got := p.replay()
 	live(p)
-	t.Logf("%d blocks, %s leaves; killed %v", top, got, points)
+	t.Logf("%d blocks, leaves and error %q; killed %v", top, got, points)
 	leaves, text, _ := strings.Cut(got, " ")
 	if n, err := strconv.Atoi(leaves); err != nil || n < kills/10 || text != "<nil>" {
 		t.Errorf("replayed: leaves %s", got)
