@@ -31,18 +31,34 @@ func TestKeyErrors(t *testing.T) {
 		gen := rlwe.NewKeyGenerator(p.RLWE())
 		single := gen.GenSecretKeyNew()
 		for element, key := range keys.Galois {
-			own := keyError(p, gen.GenGaloisKeyNew(element, single).GadgetCiphertext, single.Value, permuted(p, element, single.Value))
+			own := ofMany(func() float64 {
+				return keyError(p, gen.GenGaloisKeyNew(element, single).GadgetCiphertext, single.Value, permuted(p, element, single.Value))
+			})
 			got := keyError(p, key.GadgetCiphertext, all.Value, permuted(p, element, all.Value))
 			if want := own * math.Sqrt(n); math.Abs(got/want-1) > 0.05 {
 				t.Errorf("%s: Galois error %.2f, want %.2f", p.Name(), got, want)
 			}
 		}
-		own := keyError(p, gen.GenRelinearizationKeyNew(single).GadgetCiphertext, squared(p, single.Value), single.Value)
+		own := ofMany(func() float64 {
+			return keyError(p, gen.GenRelinearizationKeyNew(single).GadgetCiphertext, squared(p, single.Value), single.Value)
+		})
 		got := keyError(p, keys.Relin.GadgetCiphertext, squared(p, all.Value), all.Value)
 		if want := own * math.Sqrt(2*2*float64(p.N())*n*n*2/3); math.Abs(got/want-1) > 0.1 {
 			t.Errorf("%s: relinearisation error %.0f, want %.0f; one key's is %.2f", p.Name(), got, want, own)
 		}
 	}
+}
+
+// ofMany is the root mean square of the errors of 64 keys. One key of a small ring
+// has so few coefficients that its own is now and then five percent off, and
+// lattigo's keys take no seed.
+func ofMany(keyError func() float64) float64 {
+	sum := 0.0
+	for range 64 {
+		e := keyError()
+		sum += e * e
+	}
+	return math.Sqrt(sum / 64)
 }
 
 func permuted(p *he.Profile, element uint64, s ringqp.Poly) ringqp.Poly {
